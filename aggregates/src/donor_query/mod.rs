@@ -1,0 +1,17 @@
+//! One donor's question, from opening to closing, with its conversation and its requests for calls.
+//!
+//! [`decide`] holds every rule; [`state`] is what the rules need to know and never grows with the conversation.
+
+mod aggregate;
+pub mod command;
+pub mod decide;
+pub mod error;
+pub mod event;
+pub mod state;
+#[cfg(test)]
+mod tests;
+
+pub use command::DonorQueryCommand;
+pub use error::DonorQueryError;
+pub use event::DonorQueryEvent;
+pub use state::DonorQuery;

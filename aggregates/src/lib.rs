@@ -1,0 +1,23 @@
+//! What may happen at a support desk, and nothing else.
+//!
+//! Two aggregates: a [`donor_query`] (one donor's question from opening to closing) and a [`call_session`] (one call
+//! about it). Everything here is pure: no I/O, no clock, no randomness. Time, ids and actors arrive inside commands.
+//!
+//! Read in this order: [`ids`], [`people`], [`personal`], then `event`, `command`, `state` and `decide` of an aggregate,
+//! then [`policy`] (what follows from a fact) and [`recorded`] (the envelope a stored fact travels in).
+//!
+//! To add an event: add the variant, its `event_type`/`event_version`, an `evolve` arm, a sample in `testing.rs`; the
+//! compiler then names every reader that has to learn it, and the stored-format test writes its snapshot.
+
+pub mod call_session;
+pub mod donor_query;
+pub mod ids;
+pub mod people;
+pub mod personal;
+pub mod policy;
+pub mod recorded;
+pub mod upcast;
+pub mod vocabulary;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,1 @@
+//! Samples of every fact, and `given(..).when(..).then(..)`.
