@@ -1,0 +1,229 @@
+//! The only reader of the environment: every setting, its default, and what it is for.
+//!
+//! Settings come from an optional TOML file (`CONCIERGE_CONFIG`) and from environment variables, which win. A setting
+//! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; the old system's `DATABASE_URL`, `NATS_URL`,
+//! `JWT_SECRET` and `PORT` keep their names.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Everything a node has to know before it starts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where HTTP is served. Without it, `PORT` on loopback, else `127.0.0.1:5005`.
+    pub listen: SocketAddr,
+    /// PostgreSQL, as the owner of the schema (needed to migrate).
+    pub database_url: Secret,
+    /// NATS.
+    pub nats_url: Secret,
+    /// First token of every subject and name in NATS; desks that share a server differ in it.
+    pub nats_prefix: String,
+    /// Signs staff and donor tokens; at least 32 bytes.
+    pub jwt_secret: Secret,
+    /// Wraps the donors' data keys; 32 bytes as 64 hexadecimal digits.
+    pub master_key: Secret,
+    /// How donors prove who they are.
+    pub donor_access: DonorAccess,
+    /// Origins whose pages may call the API; `*` for any (without credentials).
+    pub cors_origins: Vec<String>,
+    /// How many proxies in front of this node are ours: that many last entries of `X-Forwarded-For` are trusted.
+    pub trusted_proxies: usize,
+    /// How long a command waits for the read models, in milliseconds, before it answers 202.
+    pub read_your_writes_ms: u64,
+    /// How many facts a reconnecting feed may miss before it is told to resync.
+    pub replay_limit: i64,
+    /// How many aggregates stay in memory.
+    pub cache_capacity: u64,
+    /// Connections for reads.
+    pub read_connections: u32,
+    /// What this node does.
+    pub roles: Roles,
+    /// How much one caller may ask for.
+    pub limits: Limits,
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+    /// Which log lines are written, in `tracing-subscriber`'s filter syntax.
+    pub log_filter: String,
+}
+
+/// What a node does; each can be switched off to scale them apart.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Roles {
+    /// Serves HTTP and the live feed.
+    pub api: bool,
+    /// Publishes facts to NATS.
+    pub relay: bool,
+    /// Keeps the read models.
+    pub projector: bool,
+}
+
+/// How much one caller may ask for, per minute; 0 switches a limit off.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Log-in attempts per address, and per user name.
+    pub login_per_minute: u32,
+    /// Queries opened per address.
+    pub open_per_minute: u32,
+    /// Requests per donor on donor routes.
+    pub donor_per_minute: u32,
+}
+
+/// How donors prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DonorAccess {
+    /// By the token they got when they opened a query.
+    Token,
+    /// Also by naming their donor id: for donor apps of the old system that know nothing else.
+    Open,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// A value that never shows in a log.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A value could not be read.
+    #[error("configuration is unreadable")]
+    Unreadable(#[from] config::ConfigError),
+    /// A value is missing or out of range.
+    #[error("configuration is incomplete: {0}")]
+    Invalid(String),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5005),
+            database_url: Secret::default(),
+            nats_url: Secret::default(),
+            nats_prefix: "concierge".to_owned(),
+            jwt_secret: Secret::default(),
+            master_key: Secret::default(),
+            donor_access: DonorAccess::Token,
+            cors_origins: vec!["http://localhost:3000".to_owned()],
+            trusted_proxies: 0,
+            read_your_writes_ms: 2_000,
+            replay_limit: 10_000,
+            cache_capacity: 10_000,
+            read_connections: 8,
+            roles: Roles::default(),
+            limits: Limits::default(),
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self { api: true, relay: true, projector: true }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { login_per_minute: 10, open_per_minute: 20, donor_per_minute: 240 }
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment. What is missing stays at its default; see [`Self::check`].
+    #[allow(clippy::disallowed_methods, reason = "this is the only reader of the environment")]
+    pub fn read() -> Result<Self, ConfigError> {
+        let mut builder = config::Config::builder();
+        if let Ok(path) = std::env::var("CONCIERGE_CONFIG") {
+            builder = builder.add_source(config::File::with_name(&path));
+        }
+        let environment = config::Environment::with_prefix("CONCIERGE")
+            .separator("__")
+            .prefix_separator("_")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("cors_origins");
+        let mut variables: config::Map<String, String> =
+            std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
+        for name in ["DATABASE_URL", "NATS_URL", "JWT_SECRET"] {
+            if let Ok(value) = std::env::var(name) {
+                variables.insert(format!("CONCIERGE_{name}"), value);
+            }
+        }
+        if let Ok(port) = std::env::var("PORT") {
+            variables.entry("CONCIERGE_LISTEN".to_owned()).or_insert_with(|| format!("127.0.0.1:{port}"));
+        }
+        builder = builder.add_source(environment.source(Some(variables)));
+        Ok(builder.build()?.try_deserialize()?)
+    }
+
+    /// Refuses a configuration that a node could not work with.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let missing = |name: &str| ConfigError::Invalid(format!("{name} is not set"));
+        if self.database_url.expose().is_empty() {
+            return Err(missing("DATABASE_URL"));
+        }
+        if self.nats_url.expose().is_empty() {
+            return Err(missing("NATS_URL"));
+        }
+        if self.jwt_secret.expose().len() < 32 {
+            return Err(ConfigError::Invalid("JWT_SECRET needs at least 32 bytes".to_owned()));
+        }
+        self.master_key_bytes().map(|_| ())
+    }
+
+    /// The master key's bytes.
+    pub fn master_key_bytes(&self) -> Result<[u8; 32], ConfigError> {
+        let invalid = || ConfigError::Invalid("CONCIERGE_MASTER_KEY needs 64 hexadecimal digits".to_owned());
+        let text = self.master_key.expose();
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(invalid());
+        }
+        let mut key = [0; 32];
+        for (index, byte) in key.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| invalid())?;
+        }
+        Ok(key)
+    }
+
+    /// How long a command waits for the read models.
+    pub fn read_your_writes(&self) -> Duration {
+        Duration::from_millis(self.read_your_writes_ms)
+    }
+}
