@@ -10,6 +10,7 @@ pub mod dev;
 pub mod dispatch;
 pub mod http;
 pub mod log;
+pub mod migrate;
 pub mod projector;
 pub mod push;
 pub mod relay;

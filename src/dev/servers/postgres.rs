@@ -22,7 +22,7 @@ const DEBIAN_PROGRAMS: &str = "/usr/lib/postgresql";
 /// Where a cluster goes whose own directory the user `postgres` cannot reach.
 const FALLBACK: &str = "/var/lib/proof-concierge-dev";
 const ROLE: &str = "concierge";
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What every cluster runs with; the rest are PostgreSQL's defaults.
