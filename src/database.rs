@@ -27,7 +27,7 @@ pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx:
     };
     Ok(PgConnectOptions::from_str(url.expose())?.application_name("concierge").options([
         ("role", "concierge_service"),
-        ("search_path", "read, public"),
+        ("search_path", "read,public"),
         ("synchronous_commit", durability),
         ("idle_in_transaction_session_timeout", "60s"),
     ]))

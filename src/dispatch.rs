@@ -260,7 +260,6 @@ impl Dispatcher {
         decisions.retain(|decision| !decision.events.is_empty());
         Ok(decisions)
     }
-
 }
 
 fn in_context(streams: Vec<StreamAppend>, subject: DonorId, context: &CommandContext) -> Append {
