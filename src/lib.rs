@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod dispatch;
 pub mod http;
+pub mod lease;
 pub mod log;
 pub mod projector;
 pub mod push;
