@@ -1,6 +1,7 @@
 //! One donor's question, from opening to closing, with its conversation and its requests for calls.
 //!
-//! [`decide`] holds every rule; [`state`] is what the rules need to know and never grows with the conversation.
+//! [`decide`] holds every rule; [`state`] is what the rules need to know and never grows with the conversation; `wording`
+//! is what the desk writes into the conversation by itself.
 
 mod aggregate;
 pub mod command;
@@ -10,6 +11,7 @@ pub mod event;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 pub use command::DonorQueryCommand;
 pub use error::DonorQueryError;

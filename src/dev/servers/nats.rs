@@ -1,0 +1,145 @@
+//! A private nats-server with JetStream, run with the repository's own `nats.conf`.
+//!
+//! The directory holds `nats.conf` (a copy), `server.conf` (includes it and adds the credentials), `password`, `store`,
+//! `nats.log` and `owner.lock`.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::postgres::on_path;
+use super::process::{Process, end_with_this_process};
+use super::{claim, kept_secret, on_some_port, random_password, write_private};
+
+const CONFIGURATION: &str = include_str!("../../../nats.conf");
+/// Debian's place, which is on root's `PATH` only.
+const DEBIAN_PROGRAM: &str = "/usr/sbin/nats-server";
+const USER: &str = "concierge";
+const START_LIMIT: Duration = Duration::from_secs(30);
+const GREETING_LIMIT: Duration = Duration::from_secs(1);
+
+/// How to start a [`PrivateNats`].
+#[derive(Clone, Debug)]
+pub struct NatsOptions {
+    /// Created when missing; belongs to the server alone.
+    pub data_dir: PathBuf,
+    /// A fixed port, or any free one.
+    pub port: Option<u16>,
+    /// A program other than the installed `nats-server`, for instance a newer release.
+    pub program: Option<PathBuf>,
+}
+
+/// A running nats-server. Dropping it stops it.
+#[derive(Debug)]
+pub struct PrivateNats {
+    process: Process,
+    home: Home,
+    port: u16,
+    _lock: File,
+}
+
+impl PrivateNats {
+    /// Starts the server on whatever its store holds, and returns when it greets with JetStream on.
+    pub fn start(options: &NatsOptions) -> anyhow::Result<Self> {
+        let program = options.program.clone().or_else(find_program).context("nats-server is not installed")?;
+        let home = Home::open(&options.data_dir, program)
+            .with_context(|| format!("cannot use {} for nats-server", options.data_dir.display()))?;
+        let lock = claim(&home.directory)?;
+        let (process, port) = on_some_port(options.port, |port| Ok((home.launch(port)?, port)))?;
+        Ok(Self { process, home, port, _lock: lock })
+    }
+
+    /// The server's address, with credentials. It stays the same through [`Self::restart`] and [`Self::wipe`].
+    pub fn url(&self) -> String {
+        format!("nats://{USER}:{}@127.0.0.1:{}", self.home.password, self.port)
+    }
+
+    /// The server's pid.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Stops the server in good order.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    /// Ends the server the way a crash would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Stops the server if it runs and starts it on the same port and store.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.stop();
+        self.process = self.home.launch(self.port)?;
+        Ok(())
+    }
+
+    /// Stops the server, deletes every stream it holds, and starts it on the same port.
+    pub fn wipe(&mut self) -> anyhow::Result<()> {
+        self.stop();
+        fs::remove_dir_all(self.home.store())?;
+        self.restart()
+    }
+}
+
+/// The server's directory, and all it takes to start it.
+#[derive(Debug)]
+struct Home {
+    directory: PathBuf,
+    program: PathBuf,
+    password: String,
+}
+
+impl Home {
+    fn open(directory: &Path, program: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let directory = fs::canonicalize(directory)?;
+        let password = kept_secret(&directory.join("password"), random_password)?;
+        write_private(&directory.join("nats.conf"), CONFIGURATION)?;
+        let credentials = format!("authorization {{ user: \"{USER}\", password: \"{password}\" }}");
+        write_private(&directory.join("server.conf"), &format!("include \"nats.conf\"\n{credentials}\n"))?;
+        Ok(Self { directory, program, password })
+    }
+
+    fn store(&self) -> PathBuf {
+        self.directory.join("store")
+    }
+
+    fn launch(&self, port: u16) -> anyhow::Result<Process> {
+        // A name drawn for this start tells our server's greeting from that of whoever may have taken the port.
+        let name = format!("concierge-{}", random_password());
+        let mut command = end_with_this_process(&self.program);
+        command
+            .current_dir(&self.directory)
+            .args(["-c", "server.conf", "-a", "127.0.0.1", "-p", &port.to_string(), "-n", &name, "-js", "-sd"])
+            .arg(self.store());
+        let mut process = Process::start("nats-server", command, &self.directory.join("nats.log"))?;
+        process.wait_until(START_LIMIT, || greeting(port).is_ok_and(|info| is_ready(&info, &name)))?;
+        Ok(process)
+    }
+}
+
+/// Reads the `INFO` line that a server sends to whoever connects.
+fn greeting(port: u16) -> io::Result<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let stream = TcpStream::connect_timeout(&address, GREETING_LIMIT)?;
+    stream.set_read_timeout(Some(GREETING_LIMIT))?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(line)
+}
+
+fn is_ready(info: &str, name: &str) -> bool {
+    info.contains(&format!("\"server_name\":\"{name}\"")) && info.contains("\"jetstream\":true")
+}
+
+/// The installed `nats-server`.
+pub(crate) fn find_program() -> Option<PathBuf> {
+    on_path("nats-server").or_else(|| Path::new(DEBIAN_PROGRAM).is_file().then(|| PathBuf::from(DEBIAN_PROGRAM)))
+}
