@@ -14,10 +14,11 @@ use aggregates::ids::{DonorId, QueryId};
 use aggregates::recorded::{Event, Position, RecordedEvent};
 use axum::extract::ws::Utf8Bytes;
 use metrics::{counter, gauge};
+use tokio::sync::SetOnce;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::frames::{Room, frames};
-use super::notice::Notice;
+use super::notice::{Notice, text_of};
 use crate::accounts::DonorPrincipal;
 
 /// How many frames may wait for one listener.
@@ -36,6 +37,7 @@ pub struct Delivery {
 #[derive(Clone)]
 pub struct Hub {
     registry: Arc<Mutex<Registry>>,
+    begun: Arc<SetOnce<()>>,
 }
 
 /// One place at the hub; given up when dropped.
@@ -83,9 +85,22 @@ struct Entry {
 }
 
 impl Hub {
-    /// A hub at which everything up to a position has been said.
-    pub fn new(passed: Position) -> Self {
-        Self { registry: Arc::new(Mutex::new(Registry { passed, ..Registry::default() })) }
+    /// A hub at which nothing has been said yet.
+    #[allow(clippy::new_without_default, reason = "a hub is made once and on purpose")]
+    pub fn new() -> Self {
+        Self { registry: Arc::default(), begun: Arc::default() }
+    }
+
+    /// Lets listeners in: what happened up to a position has been said, what happens after it will be.
+    pub fn begin(&self, passed: Position) {
+        self.lock().passed = passed;
+        // A second beginning changes nothing for those who wait for the first.
+        let _ = self.begun.set(());
+    }
+
+    /// Waits for [`Self::begin`].
+    pub async fn begun(&self) {
+        self.begun.wait().await;
     }
 
     /// Everything up to here has been handed to those who listen.
@@ -119,7 +134,7 @@ impl Hub {
     pub fn deliver(&self, fact: &RecordedEvent) {
         let deliveries = frames(fact)
             .into_iter()
-            .map(|(room, frame)| (room, Delivery { position: frame.position(), text: super::notice::text_of(&frame) }))
+            .map(|(room, frame)| (room, Delivery { position: frame.position(), text: text_of(&frame) }))
             .collect();
         let mut registry = self.lock();
         if let Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) = &fact.event {

@@ -51,9 +51,10 @@ pub enum Notice {
     Close {
         /// Why.
         reason: String,
-        /// The cursor to resume after.
-        #[schema(value_type = i64)]
-        resume_after: Position,
+        /// The cursor to resume after; absent if coming back would not help.
+        #[schema(value_type = Option<i64>)]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resume_after: Option<Position>,
     },
 }
 
