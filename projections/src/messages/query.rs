@@ -1,0 +1,126 @@
+//! Questions about messages, newest first unless said otherwise. Messages of deleted queries are not found.
+
+use aggregates::ids::{DonorId, MessageId, QueryId, UserId};
+use aggregates::vocabulary::MessageType;
+use sqlx::{PgExecutor, Postgres, QueryBuilder};
+
+use super::row::{MessageRow, SenderType};
+use crate::columns::push;
+use crate::page::Page;
+
+const COLUMNS: &str = "
+    m.message_id, m.query_id, m.content, m.message_type, m.sender_type, m.sender_id,
+    case when m.sender_type = 'DONOR' then t.donor_name else m.staff_name end as sender_name,
+    m.recipient_id, t.donor_id, t.donor_name, m.call_id, m.call_request_id,
+    m.created_at, m.updated_at, m.posted_position, m.position";
+
+/// Which messages a list shows. What is absent does not narrow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// About this query.
+    pub query_id: Option<QueryId>,
+    /// Of this type.
+    pub message_type: Option<MessageType>,
+    /// Said by this kind of somebody.
+    pub sender_type: Option<SenderType>,
+    /// Said by this staff member.
+    pub sender_id: Option<UserId>,
+    /// Meant for this staff member.
+    pub recipient_id: Option<UserId>,
+    /// About a query of this donor.
+    pub donor_id: Option<DonorId>,
+}
+
+/// The message with this id.
+pub async fn find(db: impl PgExecutor<'_>, message: MessageId) -> Result<Option<MessageRow>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" and m.message_id = ").push_bind(message.get());
+    sql.build_query_as().fetch_optional(db).await
+}
+
+/// The conversation about a query; a page may begin after (that is, with what was said before) one of its messages.
+pub async fn of_query(
+    db: impl PgExecutor<'_>,
+    query: QueryId,
+    page: &Page<MessageId>,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    list(db, &ListFilter { query_id: Some(query), ..ListFilter::default() }, page).await
+}
+
+/// The last `per` messages of each of some queries, in the order they were said.
+pub async fn latest_of_queries(
+    db: impl PgExecutor<'_>,
+    queries: &[QueryId],
+    per: i64,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    sqlx::query_as(&format!(
+        "select {COLUMNS}
+         from unnest($1::bigint[]) as wanted (query_id)
+         join message_threads as t on t.query_id = wanted.query_id and not t.deleted
+         cross join lateral (
+             select * from messages where query_id = wanted.query_id order by posted_position desc limit $2
+         ) as m
+         order by m.query_id, m.posted_position"
+    ))
+    .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
+    .bind(per)
+    .fetch_all(db)
+    .await
+}
+
+/// What was said about all queries of a donor.
+pub async fn of_donor(
+    db: impl PgExecutor<'_>,
+    donor: &DonorId,
+    page: &Page<MessageId>,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    list(db, &ListFilter { donor_id: Some(donor.clone()), ..ListFilter::default() }, page).await
+}
+
+/// What two staff members said to each other in chat.
+pub async fn between(
+    db: impl PgExecutor<'_>,
+    one: UserId,
+    other: UserId,
+    page: &Page<MessageId>,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" and m.message_type = 'CHAT' and ((m.sender_id = ").push_bind(one.get());
+    sql.push(" and m.recipient_id = ").push_bind(other.get());
+    sql.push(") or (m.sender_id = ").push_bind(other.get());
+    sql.push(" and m.recipient_id = ").push_bind(one.get()).push("))");
+    push_page(&mut sql, page);
+    sql.build_query_as().fetch_all(db).await
+}
+
+/// The messages that a filter lets through.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    filter: &ListFilter,
+    page: &Page<MessageId>,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    let mut sql = select();
+    push(&mut sql, " and m.query_id = ", filter.query_id.map(QueryId::get));
+    push(&mut sql, " and m.message_type = ", filter.message_type.map(MessageType::as_str));
+    push(&mut sql, " and m.sender_type = ", filter.sender_type.map(SenderType::as_str));
+    push(&mut sql, " and m.sender_id = ", filter.sender_id.map(UserId::get));
+    push(&mut sql, " and m.recipient_id = ", filter.recipient_id.map(UserId::get));
+    push(&mut sql, " and t.donor_id = ", filter.donor_id.as_ref().map(DonorId::as_str));
+    push_page(&mut sql, page);
+    sql.build_query_as().fetch_all(db).await
+}
+
+fn select<'a>() -> QueryBuilder<'a, Postgres> {
+    QueryBuilder::new(format!(
+        "select {COLUMNS} from messages as m join message_threads as t using (query_id) where not t.deleted"
+    ))
+}
+
+fn push_page(sql: &mut QueryBuilder<'_, Postgres>, page: &Page<MessageId>) {
+    if let Some(message) = page.cursor() {
+        sql.push(" and m.posted_position < (select posted_position from messages where message_id = ");
+        sql.push_bind(message.get()).push(")");
+    }
+    sql.push(" order by m.posted_position desc limit ").push_bind(page.limit());
+    sql.push(" offset ").push_bind(page.offset());
+}

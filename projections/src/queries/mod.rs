@@ -1,0 +1,10 @@
+//! Donor queries as lists and pages show them.
+
+mod page;
+pub(crate) mod project;
+mod query;
+mod row;
+
+pub use page::{Cursor, InvalidCursor, Order};
+pub use query::{Assigned, ListFilter, find, list, of_ids};
+pub use row::QueryRow;

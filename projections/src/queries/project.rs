@@ -1,0 +1,150 @@
+//! Facts to rows of `queries`, and to `query_details`, by which a list is narrowed.
+//!
+//! The details have a table of their own because their indexes are dear to update, a search's above all, and every message
+//! changes its query's row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aggregates::donor_query::DonorQueryEvent;
+use aggregates::ids::{CallId, CallRequestId, QueryId, UserId};
+use aggregates::recorded::RecordedEvent;
+use sqlx::{FromRow, PgConnection};
+
+use super::query::COLUMNS;
+use super::row::QueryRow;
+use crate::{facts_of_queries, orphan};
+
+/// Applies a batch: one select, one upsert, and another one if a query was described in it.
+pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
+    let facts = facts_of_queries(events);
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let mut rows = load(conn, facts.iter().map(|(recorded, _)| recorded.query).collect()).await?;
+    let mut described = BTreeSet::new();
+    for (recorded, event) in facts {
+        let row = QueryRow::after(rows.remove(&recorded.query), recorded).ok_or_else(|| orphan(recorded))?;
+        rows.insert(recorded.query, row);
+        if matches!(event, DonorQueryEvent::QueryOpened { .. } | DonorQueryEvent::QueryEdited { .. }) {
+            described.insert(recorded.query);
+        }
+    }
+    save(conn, &rows.values().collect::<Vec<_>>()).await?;
+    rows.retain(|query, _| described.contains(query));
+    if rows.is_empty() { Ok(()) } else { save_details(conn, &rows.values().collect::<Vec<_>>()).await }
+}
+
+async fn load(conn: &mut PgConnection, touched: BTreeSet<QueryId>) -> Result<BTreeMap<QueryId, QueryRow>, sqlx::Error> {
+    let rows = sqlx::query(&format!("select {COLUMNS} from queries where query_id = any($1)"))
+        .bind(touched.into_iter().map(QueryId::get).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| QueryRow::from_row(row).map(|row| (row.query_id, row))).collect()
+}
+
+async fn save(conn: &mut PgConnection, rows: &[&QueryRow]) -> Result<(), sqlx::Error> {
+    sqlx::query(UPSERT)
+        .bind(column(rows, |row| row.query_id.get()))
+        .bind(column(rows, |row| row.donor.as_str()))
+        .bind(column(rows, |row| row.donor_id.as_str()))
+        .bind(column(rows, |row| row.donor_session.0))
+        .bind(column(rows, |row| row.test.as_str()))
+        .bind(column(rows, |row| row.stage.as_str()))
+        .bind(column(rows, |row| row.device.as_str()))
+        .bind(column(rows, |row| row.standing.status.as_str()))
+        .bind(column(rows, |row| row.standing.assigned_to_id.map(UserId::get)))
+        .bind(column(rows, |row| row.standing.pending_request_id.map(CallRequestId::get)))
+        .bind(column(rows, |row| row.standing.active_call_id.map(CallId::get)))
+        .bind(column(rows, |row| row.standing.deleted))
+        .bind(column(rows, |row| row.transferred_to.as_deref()))
+        .bind(column(rows, |row| row.transferred_to_user_id.map(UserId::get)))
+        .bind(column(rows, |row| row.transferred_by_id.map(UserId::get)))
+        .bind(column(rows, |row| row.transfer_note.as_deref()))
+        .bind(column(rows, |row| row.resolved_by_id.map(UserId::get)))
+        .bind(column(rows, |row| row.closed_by_donor))
+        .bind(column(rows, |row| row.created_at))
+        .bind(column(rows, |row| row.updated_at))
+        .bind(column(rows, |row| row.version))
+        .bind(column(rows, |row| row.position.0))
+        .bind(column(rows, |row| row.message_count))
+        .bind(column(rows, |row| row.last_message.as_deref()))
+        .bind(column(rows, |row| row.last_message_at))
+        .bind(column(rows, |row| row.waiting_since))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+fn column<'a, T>(rows: &[&'a QueryRow], value: impl Fn(&'a QueryRow) -> T) -> Vec<T> {
+    rows.iter().map(|row| value(row)).collect()
+}
+
+/// Keeps what a query is searched by: its details, and all of them in lower case, one per line so that no match spans two.
+async fn save_details(conn: &mut PgConnection, rows: &[&QueryRow]) -> Result<(), sqlx::Error> {
+    let search = |row: &QueryRow| {
+        [row.donor.as_str(), row.donor_id.as_str(), &row.test, &row.stage, &row.device].join("\n").to_lowercase()
+    };
+    sqlx::query(
+        "insert into query_details as d (query_id, donor, test, stage, device, search, position)
+         select * from unnest(
+             $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]
+         )
+         on conflict (query_id) do update
+         set donor = excluded.donor,
+             test = excluded.test,
+             stage = excluded.stage,
+             device = excluded.device,
+             search = excluded.search,
+             position = excluded.position
+         where excluded.position > d.position",
+    )
+    .bind(column(rows, |row| row.query_id.get()))
+    .bind(column(rows, |row| row.donor.as_str()))
+    .bind(column(rows, |row| row.test.as_str()))
+    .bind(column(rows, |row| row.stage.as_str()))
+    .bind(column(rows, |row| row.device.as_str()))
+    .bind(column(rows, search))
+    .bind(column(rows, |row| row.position.0))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+const UPSERT: &str = "
+    insert into queries as t (
+        query_id, donor, donor_id, donor_session, test, stage, device,
+        status, assigned_to_id, pending_request_id, active_call_id, deleted,
+        transferred_to, transferred_to_user_id, transferred_by_id, transfer_note, resolved_by_id, closed_by_donor,
+        created_at, updated_at, version, position, message_count, last_message, last_message_at, waiting_since
+    )
+    select * from unnest(
+        $1::bigint[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+        $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[],
+        $13::text[], $14::bigint[], $15::bigint[], $16::text[], $17::bigint[], $18::boolean[],
+        $19::timestamptz[], $20::timestamptz[], $21::bigint[], $22::bigint[], $23::bigint[], $24::text[],
+        $25::timestamptz[], $26::timestamptz[]
+    )
+    on conflict (query_id) do update
+    set donor = excluded.donor,
+        test = excluded.test,
+        stage = excluded.stage,
+        device = excluded.device,
+        status = excluded.status,
+        assigned_to_id = excluded.assigned_to_id,
+        pending_request_id = excluded.pending_request_id,
+        active_call_id = excluded.active_call_id,
+        deleted = excluded.deleted,
+        transferred_to = excluded.transferred_to,
+        transferred_to_user_id = excluded.transferred_to_user_id,
+        transferred_by_id = excluded.transferred_by_id,
+        transfer_note = excluded.transfer_note,
+        resolved_by_id = excluded.resolved_by_id,
+        closed_by_donor = excluded.closed_by_donor,
+        updated_at = excluded.updated_at,
+        version = excluded.version,
+        position = excluded.position,
+        message_count = excluded.message_count,
+        last_message = excluded.last_message,
+        last_message_at = excluded.last_message_at,
+        waiting_since = excluded.waiting_since
+    where excluded.position > t.position";

@@ -1,0 +1,185 @@
+//! Questions about donor queries. Deleted ones answer as if they had never been.
+//!
+//! A list is read status by status, each from an index that is already in the order of the list, and the few rows of each
+//! are merged. So a page costs the same whatever the table's size, however many statuses are asked for.
+
+use aggregates::ids::{DonorId, QueryId, UserId};
+use aggregates::people::DonorSession;
+use aggregates::vocabulary::QueryStatus;
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, PgPool, Postgres, QueryBuilder};
+
+use super::page::{Cursor, Order};
+use super::row::QueryRow;
+use crate::board;
+use crate::columns::push;
+use crate::page::{Page, Slice, Total};
+
+pub(crate) const COLUMNS: &str = "
+    query_id, donor, donor_id, donor_session, test, stage, device,
+    status, assigned_to_id, pending_request_id, active_call_id, deleted,
+    transferred_to, transferred_to_user_id, transferred_by_id, transfer_note, resolved_by_id, closed_by_donor,
+    created_at, updated_at, version, position, message_count, last_message, last_message_at, waiting_since";
+
+/// How far a list without a maintained counter is counted.
+const COUNT_CAP: i64 = 1_000;
+
+/// Which queries a list shows. What is absent does not narrow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// In one of these statuses; empty means any.
+    pub statuses: Vec<QueryStatus>,
+    /// By who holds it.
+    pub assigned: Assigned,
+    /// Last transferred to this staff member.
+    pub transferred_to: Option<UserId>,
+    /// Of this donor.
+    pub donor_id: Option<DonorId>,
+    /// Readable with donor tokens of this session.
+    pub donor_session: Option<DonorSession>,
+    /// Of a donor with exactly this name or address.
+    pub donor_name: Option<String>,
+    /// With exactly this test.
+    pub test: Option<String>,
+    /// With exactly this stage.
+    pub stage: Option<String>,
+    /// With exactly this device.
+    pub device: Option<String>,
+    /// With this text in the donor's name, id, test, stage or device, in any letter case.
+    pub search: Option<String>,
+    /// Opened then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Opened before then.
+    pub created_until: Option<DateTime<Utc>>,
+}
+
+/// Who holds a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Assigned {
+    /// Anybody or nobody.
+    #[default]
+    Any,
+    /// Nobody.
+    Unassigned,
+    /// This staff member.
+    To(UserId),
+}
+
+/// The query with this id.
+pub async fn find(db: impl PgExecutor<'_>, query: QueryId) -> Result<Option<QueryRow>, sqlx::Error> {
+    sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = $1 and not deleted"))
+        .bind(query.get())
+        .fetch_optional(db)
+        .await
+}
+
+/// The queries with these ids, in no particular order; absent ones are left out.
+pub async fn of_ids(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Vec<QueryRow>, sqlx::Error> {
+    sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = any($1) and not deleted"))
+        .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
+        .fetch_all(db)
+        .await
+}
+
+/// A page of the queries that a filter lets through, with the length of the whole list.
+pub async fn list(
+    db: &PgPool,
+    filter: &ListFilter,
+    order: Order,
+    page: &Page<Cursor>,
+) -> Result<Slice<QueryRow, Cursor>, sqlx::Error> {
+    let mut rows: Vec<QueryRow> = select_page(filter, order, page).build_query_as().fetch_all(db).await?;
+    let more = rows.len() as u64 > page.limit().unsigned_abs();
+    rows.truncate(usize::try_from(page.limit()).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|last| order.cursor(last));
+    Ok(Slice { rows, next, total: total(db, filter).await? })
+}
+
+/// One branch per status, each read from an index in the order of the list; one row more than asked for tells whether
+/// there is a next page.
+fn select_page<'a>(filter: &'a ListFilter, order: Order, page: &'a Page<Cursor>) -> QueryBuilder<'a, Postgres> {
+    let (column, direction) = (order.column(), order.direction());
+    let depth = page.offset() + page.limit() + 1;
+    let mut sql = QueryBuilder::new(format!("select {COLUMNS} from ("));
+    for (index, status) in filter.statuses().iter().enumerate() {
+        sql.push(if index == 0 { "(" } else { " union all (" });
+        sql.push(format!("select {COLUMNS} from queries as q where not deleted and status = "));
+        // A literal, because a partial index is chosen when the statement is planned.
+        sql.push(format!("'{status}'"));
+        filter.push_conditions(&mut sql);
+        if let Some(cursor) = page.cursor() {
+            sql.push(format!(" and ({column}, query_id) {} (", order.comparison()));
+            sql.push_bind(cursor.at).push(", ").push_bind(cursor.id.get()).push(")");
+        }
+        sql.push(format!(" order by {column} {direction}, query_id {direction} limit ")).push_bind(depth).push(")");
+    }
+    sql.push(format!(") as pages order by {column} {direction}, query_id {direction} limit "));
+    sql.push_bind(page.limit() + 1).push(" offset ").push_bind(page.offset());
+    sql
+}
+
+/// The length of a list: from the board if it counts exactly this, else counted up to [`COUNT_CAP`].
+async fn total(db: &PgPool, filter: &ListFilter) -> Result<Total, sqlx::Error> {
+    if filter.is_counted_by_board() {
+        return Ok(Total { count: board::count(db, &filter.statuses(), filter.assigned).await?, exact: true });
+    }
+    let mut sql =
+        QueryBuilder::new("select count(*) from (select 1 from queries as q where not deleted and status = any(");
+    sql.push_bind(filter.statuses().iter().map(|status| status.as_str()).collect::<Vec<_>>()).push(")");
+    filter.push_conditions(&mut sql);
+    sql.push(" limit ").push_bind(COUNT_CAP + 1).push(") as counted");
+    let count: i64 = sql.build_query_scalar().fetch_one(db).await?;
+    Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
+}
+
+impl ListFilter {
+    /// The statuses it lets through, each once.
+    fn statuses(&self) -> Vec<QueryStatus> {
+        let wanted = |status: &QueryStatus| self.statuses.is_empty() || self.statuses.contains(status);
+        QueryStatus::ALL.iter().copied().filter(wanted).collect()
+    }
+
+    /// Whether it narrows by nothing but status and holder.
+    fn is_counted_by_board(&self) -> bool {
+        *self == Self { statuses: self.statuses.clone(), assigned: self.assigned, ..Self::default() }
+    }
+
+    /// Appends everything but the status.
+    fn push_conditions<'a>(&'a self, sql: &mut QueryBuilder<'a, Postgres>) {
+        match self.assigned {
+            Assigned::Any => {}
+            Assigned::Unassigned => _ = sql.push(" and assigned_to_id is null"),
+            Assigned::To(user) => push(sql, " and assigned_to_id = ", Some(user.get())),
+        }
+        push(sql, " and transferred_to_user_id = ", self.transferred_to.map(UserId::get));
+        push(sql, " and donor_id = ", self.donor_id.as_ref().map(DonorId::as_str));
+        push(sql, " and donor_session = ", self.donor_session.map(|session| session.0));
+        push(sql, " and created_at >= ", self.created_from);
+        push(sql, " and created_at < ", self.created_until);
+        let details =
+            [("donor", &self.donor_name), ("test", &self.test), ("stage", &self.stage), ("device", &self.device)];
+        for (column, wanted) in details {
+            if let Some(wanted) = wanted {
+                sql.push(format!(" and query_id in (select query_id from query_details where {column} = "));
+                sql.push_bind(wanted).push(")");
+            }
+        }
+        if let Some(text) = &self.search {
+            sql.push(" and query_id in (select query_id from query_details where search like ");
+            sql.push_bind(containing(text)).push(")");
+        }
+    }
+}
+
+/// The pattern that matches text containing this one, letter for letter.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in text.to_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
