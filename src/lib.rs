@@ -5,6 +5,7 @@ pub mod app;
 pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod database;
 pub mod dev;
 pub mod dispatch;
 pub mod http;

@@ -38,6 +38,7 @@ pub struct Partition(pub u16);
 
 impl Partition {
     /// The partition of everything about a query. Ids are handed out one after the other, so the remainder spreads them.
+    #[expect(clippy::missing_panics_doc, reason = "a remainder is below PARTITIONS")]
     pub fn of(query: QueryId) -> Self {
         Self(u16::try_from(query.get().rem_euclid(i64::from(PARTITIONS))).expect("a remainder is below PARTITIONS"))
     }

@@ -4,5 +4,6 @@
 
 mod support;
 
+mod log;
 mod servers;
 mod tidy;

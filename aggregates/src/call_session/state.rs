@@ -1,7 +1,8 @@
-//! What the rules of a call session need to know.
+//! What the rules of a call session need to know, and how a fact changes it.
 
 use serde::{Deserialize, Serialize};
 
+use super::CallSessionEvent;
 use crate::ids::{DonorId, QueryId};
 use crate::vocabulary::EndReason;
 
@@ -31,4 +32,26 @@ pub struct About {
     pub query: QueryId,
     /// The donor.
     pub donor_id: DonorId,
+}
+
+impl CallSession {
+    /// The state after a fact. Never refuses: a fact that makes no sense at this stage of life changes nothing.
+    #[must_use]
+    pub fn evolve(self, event: CallSessionEvent) -> Self {
+        match (self, event) {
+            (Self::Absent, CallSessionEvent::CallCreated { query, donor_id, .. }) => {
+                Self::Created(About { query, donor_id })
+            }
+            (Self::Created(about), CallSessionEvent::CallStarted { .. }) => Self::Started(about),
+            (Self::Created(about) | Self::Started(about), CallSessionEvent::CallEnded { reason, .. }) => {
+                Self::Ended { about, reason }
+            }
+            (
+                state @ (Self::Created(_) | Self::Started(_) | Self::Ended { .. }),
+                CallSessionEvent::CallCreated { .. },
+            )
+            | (state @ (Self::Absent | Self::Started(_) | Self::Ended { .. }), CallSessionEvent::CallStarted { .. })
+            | (state @ (Self::Absent | Self::Ended { .. }), CallSessionEvent::CallEnded { .. }) => state,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::ids::{CallId, CallRequestId};
 use crate::people::StaffRef;
+use crate::vocabulary::MessageType;
 
 /// The rule that a command would have broken, with its facts.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -62,10 +63,7 @@ pub enum DonorQueryError {
     /// A call is going on.
     #[error("there is already an active call for this query")]
     CallActive(CallId),
-    /// No such call is going on.
-    #[error("no such active call")]
-    NoSuchCall,
     /// Staff may not speak as the desk or as a call.
     #[error("message type {0} is reserved for the desk itself")]
-    ReservedMessageType(crate::vocabulary::MessageType),
+    ReservedMessageType(MessageType),
 }

@@ -1,6 +1,7 @@
 //! One donor's question, from opening to closing, with its conversation and its requests for calls.
 //!
-//! [`decide`] holds every rule; [`state`] is what the rules need to know and never grows with the conversation.
+//! [`decide`] holds every rule; [`state`] is what the rules need to know and never grows with the conversation; `wording`
+//! is what the desk writes into the conversation by itself.
 
 mod aggregate;
 pub mod command;
@@ -10,8 +11,12 @@ pub mod event;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 pub use command::DonorQueryCommand;
 pub use error::DonorQueryError;
 pub use event::DonorQueryEvent;
 pub use state::DonorQuery;
+
+/// The code that gives a stored state its meaning: a snapshot made by other code is worthless.
+pub const SOURCE: &[&str] = &[include_str!("state.rs"), include_str!("event.rs")];

@@ -1,10 +1,13 @@
-//! What the rules of a donor query need to know. It is bounded: the conversation lives in the log, not here.
+//! What the rules of a donor query need to know, and how a fact changes it.
+//!
+//! It is bounded: the conversation lives in the log, not here.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::DonorQueryEvent as Event;
 use crate::ids::{CallId, CallRequestId, DonorId, MessageId};
-use crate::people::{DonorSession, StaffRef};
+use crate::people::{Actor, DonorSession, StaffRef};
 use crate::vocabulary::{CallMode, QueryStatus};
 
 /// A donor query by its stage of life.
@@ -89,9 +92,57 @@ pub struct LiveCall {
     pub mode: CallMode,
     /// The message that shows it.
     pub message: MessageId,
+    /// The request it answers, if the donor asked for it.
+    pub answers: Option<AnsweredRequest>,
+}
+
+/// A call request that became a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnsweredRequest {
+    /// How the donor wanted to talk; the call may be held in another way.
+    pub mode: CallMode,
+    /// Who accepted it.
+    pub accepted_by: StaffRef,
 }
 
 impl DonorQuery {
+    /// The state after a fact. Never refuses: a fact that makes no sense at this stage of life changes nothing.
+    #[must_use]
+    pub fn evolve(self, event: Event) -> Self {
+        match event {
+            Event::QueryOpened { donor_id, session, .. } => self.opened(Origin { donor_id, session }),
+            Event::QueryAccepted { by, .. } => self.held_by(by, Phase::InProgress),
+            Event::QueryMarkedPendingReply { .. } => self.while_open(|open| open.phase = Phase::PendingReply),
+            Event::QueryMarkedInProgress { .. } => self.while_open(|open| open.phase = Phase::InProgress),
+            Event::QueryTransferred { to, .. } => self.held_by(to, Phase::Transferred),
+            Event::QueryResolved { by, .. } => self.closed(Some(by)),
+            Event::QueryClosedByDonor { .. } => self.closed(None),
+            Event::QueryReopened { holder, .. } => self.reopened(holder),
+            Event::QueryDeleted { .. } => self.deleted(),
+            Event::QueryReminded { .. }
+            | Event::QueryEdited { .. }
+            | Event::MessagePosted { .. }
+            | Event::MessageRevised { .. } => self,
+            Event::CallRequested { request, mode, message, at } => self.while_open(|open| {
+                open.request = Some(LiveRequest { id: request, mode, message });
+                open.last_request_at = Some(at);
+            }),
+            Event::CallRequestAccepted { request, call, by, .. } => {
+                self.while_open(|open| open.answer_request(request, call, by))
+            }
+            Event::CallRequestRejected { request, .. } | Event::CallRequestCancelled { request, .. } => self
+                .while_open(|open| {
+                    open.request.take_if(|pending| pending.id == request);
+                }),
+            Event::CallAttached { call, mode, message, .. } => {
+                self.while_open(|open| open.attach_call(call, mode, message))
+            }
+            Event::CallDetached { call, .. } => self.while_open(|open| {
+                open.call.take_if(|live| live.id == call);
+            }),
+        }
+    }
+
     /// Whose query it is, once it was opened.
     pub fn origin(&self) -> Option<&Origin> {
         match self {
@@ -99,6 +150,15 @@ impl DonorQuery {
             Self::Open(open) => Some(&open.origin),
             Self::Closed(closed) => Some(&closed.origin),
             Self::Deleted(origin) => Some(origin),
+        }
+    }
+
+    /// Who holds the query, or held it when it closed.
+    pub fn holder(&self) -> Option<&StaffRef> {
+        match self {
+            Self::Absent | Self::Deleted(_) => None,
+            Self::Open(open) => open.holder.as_ref(),
+            Self::Closed(closed) => closed.holder.as_ref(),
         }
     }
 
@@ -113,5 +173,72 @@ impl DonorQuery {
             }),
             Self::Closed(_) => Some(QueryStatus::Resolved),
         }
+    }
+    fn opened(self, origin: Origin) -> Self {
+        match self {
+            Self::Absent => Self::Open(OpenState::new(origin, None)),
+            Self::Open(_) | Self::Closed(_) | Self::Deleted(_) => self,
+        }
+    }
+
+    fn reopened(self, holder: StaffRef) -> Self {
+        match self {
+            Self::Closed(closed) => Self::Open(OpenState::new(closed.origin, Some(holder))),
+            Self::Absent | Self::Open(_) | Self::Deleted(_) => self,
+        }
+    }
+
+    fn closed(self, resolved_by: Option<StaffRef>) -> Self {
+        match self {
+            Self::Open(open) => Self::Closed(ClosedState { origin: open.origin, holder: open.holder, resolved_by }),
+            Self::Absent | Self::Closed(_) | Self::Deleted(_) => self,
+        }
+    }
+
+    fn deleted(self) -> Self {
+        match self {
+            Self::Open(OpenState { origin, .. }) | Self::Closed(ClosedState { origin, .. }) => Self::Deleted(origin),
+            Self::Absent | Self::Deleted(_) => self,
+        }
+    }
+
+    fn held_by(self, holder: StaffRef, phase: Phase) -> Self {
+        self.while_open(|open| {
+            open.holder = Some(holder);
+            open.phase = phase;
+        })
+    }
+
+    fn while_open(mut self, change: impl FnOnce(&mut OpenState)) -> Self {
+        if let Self::Open(open) = &mut self {
+            change(open);
+        }
+        self
+    }
+}
+
+impl Origin {
+    /// The donor as somebody who acts.
+    pub fn donor(&self) -> Actor {
+        Actor::Donor { id: self.donor_id.clone() }
+    }
+}
+
+impl OpenState {
+    fn new(origin: Origin, holder: Option<StaffRef>) -> Self {
+        Self { origin, phase: Phase::InProgress, holder, request: None, call: None, last_request_at: None }
+    }
+
+    /// The request becomes the call that [`OpenState::attach_call`] completes: both facts are appended together.
+    fn answer_request(&mut self, request: CallRequestId, call: CallId, accepted_by: StaffRef) {
+        if let Some(LiveRequest { mode, message, .. }) = self.request.take_if(|pending| pending.id == request) {
+            let answers = Some(AnsweredRequest { mode, accepted_by });
+            self.call = Some(LiveCall { id: call, mode, message, answers });
+        }
+    }
+
+    fn attach_call(&mut self, call: CallId, mode: CallMode, message: MessageId) {
+        let answers = self.call.take().filter(|live| live.id == call).and_then(|live| live.answers);
+        self.call = Some(LiveCall { id: call, mode, message, answers });
     }
 }

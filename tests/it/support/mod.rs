@@ -3,4 +3,5 @@
 pub(crate) mod app;
 pub(crate) mod database;
 pub(crate) mod eventually;
+pub(crate) mod node;
 pub(crate) mod servers;
