@@ -54,17 +54,24 @@ create index queries_of_donor_deleted on read.queries (donor_id)
     where deleted;
 create index queries_of_session on read.queries (donor_session)
     where not deleted;
-create index queries_of_name on read.queries using hash (donor)
-    where not deleted;
 
--- Apart from the queries, because this index is dear to update and every message changes its query's row.
-create table read.query_search (
+-- What a query is searched by, apart from the queries: these indexes are dear to update, and every message changes its
+-- query's row but hardly anything ever changes these.
+create table read.query_details (
     query_id bigint primary key,
+    donor text not null,
+    test text not null,
+    stage text not null,
+    device text not null,
     search text not null,
     position bigint not null
 );
 
-create index query_search_trigrams on read.query_search using gin (search public.gin_trgm_ops);
+create index query_details_of_donor on read.query_details using hash (donor);
+create index query_details_of_test on read.query_details (test);
+create index query_details_of_stage on read.query_details (stage);
+create index query_details_of_device on read.query_details (device);
+create index query_details_search on read.query_details using gin (search public.gin_trgm_ops);
 
 create table read.messages (
     message_id bigint primary key,

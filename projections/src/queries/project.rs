@@ -1,6 +1,7 @@
-//! Facts to rows of `queries`, and to the text in `query_search` that a search looks through.
+//! Facts to rows of `queries`, and to `query_details`, by which a list is narrowed.
 //!
-//! The text has a table of its own because its trigram index is dear to update and every message changes its query's row.
+//! The details have a table of their own because their indexes are dear to update, a search's above all, and every message
+//! changes its query's row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,7 @@ pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -
     }
     save(conn, &rows.values().collect::<Vec<_>>()).await?;
     rows.retain(|query, _| described.contains(query));
-    if rows.is_empty() { Ok(()) } else { save_search(conn, &rows.values().collect::<Vec<_>>()).await }
+    if rows.is_empty() { Ok(()) } else { save_details(conn, &rows.values().collect::<Vec<_>>()).await }
 }
 
 async fn load(conn: &mut PgConnection, touched: BTreeSet<QueryId>) -> Result<BTreeMap<QueryId, QueryRow>, sqlx::Error> {
@@ -78,21 +79,31 @@ fn column<'a, T>(rows: &[&'a QueryRow], value: impl Fn(&'a QueryRow) -> T) -> Ve
     rows.iter().map(|row| value(row)).collect()
 }
 
-/// Keeps the searched text, in lower case, one field per line so that no match spans two fields.
-async fn save_search(conn: &mut PgConnection, rows: &[&QueryRow]) -> Result<(), sqlx::Error> {
-    let text = |row: &QueryRow| {
+/// Keeps what a query is searched by: its details, and all of them in lower case, one per line so that no match spans two.
+async fn save_details(conn: &mut PgConnection, rows: &[&QueryRow]) -> Result<(), sqlx::Error> {
+    let search = |row: &QueryRow| {
         [row.donor.as_str(), row.donor_id.as_str(), &row.test, &row.stage, &row.device].join("\n").to_lowercase()
     };
     sqlx::query(
-        "insert into query_search as t (query_id, search, position)
-         select * from unnest($1::bigint[], $2::text[], $3::bigint[])
+        "insert into query_details as d (query_id, donor, test, stage, device, search, position)
+         select * from unnest(
+             $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]
+         )
          on conflict (query_id) do update
-         set search = excluded.search,
+         set donor = excluded.donor,
+             test = excluded.test,
+             stage = excluded.stage,
+             device = excluded.device,
+             search = excluded.search,
              position = excluded.position
-         where excluded.position > t.position",
+         where excluded.position > d.position",
     )
     .bind(column(rows, |row| row.query_id.get()))
-    .bind(column(rows, text))
+    .bind(column(rows, |row| row.donor.as_str()))
+    .bind(column(rows, |row| row.test.as_str()))
+    .bind(column(rows, |row| row.stage.as_str()))
+    .bind(column(rows, |row| row.device.as_str()))
+    .bind(column(rows, search))
     .bind(column(rows, |row| row.position.0))
     .execute(conn)
     .await?;

@@ -181,14 +181,18 @@ impl ListFilter {
         push(sql, " and transferred_to_user_id = ", self.transferred_to.map(UserId::get));
         push(sql, " and donor_id = ", self.donor_id.as_ref().map(DonorId::as_str));
         push(sql, " and donor_session = ", self.donor_session.map(|session| session.0));
-        push(sql, " and donor = ", self.donor_name.as_deref());
-        push(sql, " and test = ", self.test.as_deref());
-        push(sql, " and stage = ", self.stage.as_deref());
-        push(sql, " and device = ", self.device.as_deref());
         push(sql, " and created_at >= ", self.created_from);
         push(sql, " and created_at < ", self.created_until);
+        let details =
+            [("donor", &self.donor_name), ("test", &self.test), ("stage", &self.stage), ("device", &self.device)];
+        for (column, wanted) in details {
+            if let Some(wanted) = wanted {
+                sql.push(format!(" and query_id in (select query_id from query_details where {column} = "));
+                sql.push_bind(wanted).push(")");
+            }
+        }
         if let Some(text) = &self.search {
-            sql.push(" and query_id in (select s.query_id from query_search as s where s.search like ");
+            sql.push(" and query_id in (select query_id from query_details where search like ");
             sql.push_bind(containing(text)).push(")");
         }
     }

@@ -107,11 +107,10 @@ impl PrivatePostgres {
         Ok(())
     }
 
-    /// Deletes a stopped cluster with everything in it.
+    /// Deletes a stopped cluster with everything in it, wherever it lives.
     pub fn remove(data_dir: &Path) -> io::Result<()> {
-        let home = fs::canonicalize(data_dir)?;
-        fs::remove_dir_all(home)?;
-        if data_dir.is_symlink() { fs::remove_file(data_dir) } else { Ok(()) }
+        let removed = fs::canonicalize(data_dir).and_then(fs::remove_dir_all);
+        if data_dir.is_symlink() { fs::remove_file(data_dir) } else { removed }
     }
 }
 
