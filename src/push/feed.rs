@@ -197,7 +197,7 @@ impl Feed {
 
     /// The queries a donor may hear about, deleted ones included.
     pub(super) async fn queries_of(&self, donor: &DonorPrincipal) -> Result<Vec<QueryId>, sqlx::Error> {
-        queries::query::ids_of_donor(&self.reads, &donor.donor_id, donor.session).await
+        queries::ids_of_donor(&self.reads, &donor.donor_id, donor.session).await
     }
 
     /// Reads one page of history after a position and not beyond another; `queries` narrows it to those.

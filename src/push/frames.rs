@@ -138,7 +138,9 @@ fn query_data(event: &DonorQueryEvent) -> Value {
             json!({ "donor": donor.as_str(), "donorId": donor_id, "test": test, "stage": stage, "device": device })
         }
         Query::QueryAccepted { by, .. } | Query::QueryResolved { by, .. } => json!({ "by": staff(by) }),
-        Query::QueryMarkedPendingReply { by, .. } | Query::QueryMarkedInProgress { by, .. } => json!({ "by": actor(by) }),
+        Query::QueryMarkedPendingReply { by, .. } | Query::QueryMarkedInProgress { by, .. } => {
+            json!({ "by": actor(by) })
+        }
         Query::QueryTransferred { by, from, to, note, at: _ } => {
             let note = note.as_ref().map(Personal::as_str);
             json!({ "by": staff(by), "from": from.as_ref().map(staff), "to": staff(to), "note": note })
@@ -151,15 +153,17 @@ fn query_data(event: &DonorQueryEvent) -> Value {
             json!({ "by": staff(by), "donor": donor, "test": test, "stage": stage, "device": device })
         }
         Query::QueryDeleted { by, .. } => json!({ "by": staff(by), "deleted": true }),
-        Query::MessagePosted { message, author: said_by, recipient, message_type, content, call, request, at: _ } => json!({
-            "messageId": message,
-            "author": author(said_by),
-            "recipientId": recipient,
-            "messageType": message_type,
-            "content": content.as_str(),
-            "callSessionId": call,
-            "callRequestId": request,
-        }),
+        Query::MessagePosted { message, author: said_by, recipient, message_type, content, call, request, at: _ } => {
+            json!({
+                "messageId": message,
+                "author": author(said_by),
+                "recipientId": recipient,
+                "messageType": message_type,
+                "content": content.as_str(),
+                "callSessionId": call,
+                "callRequestId": request,
+            })
+        }
         Query::MessageRevised { message, message_type, content, call, at: _ } => {
             let content = content.as_str();
             json!({ "messageId": message, "messageType": message_type, "content": content, "callSessionId": call })

@@ -80,5 +80,7 @@ impl Notice {
 
 /// Writes a line of the feed as JSON.
 pub(super) fn text_of(line: &impl Serialize) -> Utf8Bytes {
-    serde_json::to_string(line).expect("lines of the feed are maps with string keys and cannot fail to serialize").into()
+    serde_json::to_string(line)
+        .expect("lines of the feed are maps with string keys and cannot fail to serialize")
+        .into()
 }

@@ -40,7 +40,10 @@ const BURST: usize = 64;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum ClientMessage {
-    Hello { token: String, after: Option<i64> },
+    Hello {
+        token: String,
+        after: Option<i64>,
+    },
     Ping,
     #[serde(other)]
     Unknown,
