@@ -31,6 +31,18 @@ pub async fn run(url: &str) -> anyhow::Result<()> {
     migrated
 }
 
+/// Says how far a database is; an error if it lacks a change that this binary needs.
+pub async fn pending(url: &str) -> anyhow::Result<String> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_LIMIT).connect(url).await?;
+    let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(&pool)
+        .await
+        .context("the database was never migrated; run `concierge migrate`")?;
+    let missing = MIGRATIONS.iter().filter(|(number, ..)| !applied.contains(number)).count();
+    anyhow::ensure!(missing == 0, "{missing} migrations are missing; run `concierge migrate`");
+    Ok(format!("{} migrations applied", applied.len()))
+}
+
 /// The migrations in this binary, as sqlx wants them.
 #[derive(Debug)]
 struct Embedded;

@@ -185,7 +185,11 @@ impl Relay {
     }
 
     /// Publishes facts behind the cursor and moves it behind those that are in the stream for certain.
-    pub async fn publish_window(&mut self, cursor: &mut Cursor, window: &[StoredEvent]) -> Result<Progress, RelayError> {
+    pub async fn publish_window(
+        &mut self,
+        cursor: &mut Cursor,
+        window: &[StoredEvent],
+    ) -> Result<Progress, RelayError> {
         let mut heads = cursor.heads.clone();
         let outgoing: Vec<_> = window
             .iter()

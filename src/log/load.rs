@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use aggregates::call_session::CallSession;
 use aggregates::donor_query::DonorQuery;
-use aggregates::ids::{CallId, QueryId};
+use aggregates::ids::{CallId, DonorId, QueryId};
 use aggregates::recorded::{Event, Position, StreamId};
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
@@ -49,6 +49,10 @@ pub trait Logged: Aggregate + 'static {
     fn wrap(event: Self::Event) -> Event;
     /// Unwraps a fact, if it is one of this aggregate's.
     fn unwrap(event: Event) -> Option<Self::Event>;
+    /// The identity in a stored `aggregate_id`.
+    fn parse_id(id: &str) -> Option<Self::Id>;
+    /// The query and the donor it is about, once it exists.
+    fn about(&self, id: Self::Id) -> Option<(QueryId, DonorId)>;
     /// Where hot ones are kept.
     fn cache(caches: &Caches) -> &Cache<StreamId, Loaded<Self>>;
     /// The hash of [`Self::SCHEMA`].
@@ -86,6 +90,14 @@ impl Logged for DonorQuery {
         }
     }
 
+    fn parse_id(id: &str) -> Option<QueryId> {
+        id.parse().ok().map(QueryId::new)
+    }
+
+    fn about(&self, id: QueryId) -> Option<(QueryId, DonorId)> {
+        Some((id, self.origin()?.donor_id.clone()))
+    }
+
     fn cache(caches: &Caches) -> &Cache<StreamId, Loaded<Self>> {
         &caches.queries
     }
@@ -112,6 +124,19 @@ impl Logged for CallSession {
         match event {
             Event::CallSession(event) => Some(event),
             Event::DonorQuery(_) => None,
+        }
+    }
+
+    fn parse_id(id: &str) -> Option<CallId> {
+        id.parse().ok().map(CallId::new)
+    }
+
+    fn about(&self, _id: CallId) -> Option<(QueryId, DonorId)> {
+        match self {
+            Self::Absent => None,
+            Self::Created(about) | Self::Started(about) | Self::Ended { about, .. } => {
+                Some((about.query, about.donor_id.clone()))
+            }
         }
     }
 

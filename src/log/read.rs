@@ -131,6 +131,22 @@ impl Log {
         Ok(Position(head.unwrap_or_default()))
     }
 
+    /// The facts of one stream, opened, in order.
+    pub async fn stream_facts(&self, stream: StreamId) -> Result<Vec<RecordedEvent>, LogError> {
+        let sql =
+            format!("select {COLUMNS} from events where aggregate_type = $1 and aggregate_id = $2 order by sequence");
+        let rows: Vec<Sealed> = sqlx::query_as(&sql)
+            .bind(stream.aggregate_type())
+            .bind(stream.aggregate_id())
+            .fetch_all(&self.inner.pool)
+            .await?;
+        let mut facts = Vec::with_capacity(rows.len());
+        for sealed in rows {
+            facts.push(self.open(&sealed.event).await?);
+        }
+        Ok(facts)
+    }
+
     /// Opens a stored fact: unseals personal text and lifts old formats.
     pub async fn open(&self, stored: &StoredEvent) -> Result<RecordedEvent, LogError> {
         let unreadable = |reason: String| LogError::Unreadable { position: stored.position, reason };
