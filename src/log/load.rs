@@ -205,7 +205,7 @@ impl Log {
             if sequence != version + 1 {
                 return Err(unreadable(format!("a fact is missing after {version}")));
             }
-            let (_, event) = self.open_payload(stored).await.map_err(unreadable)?;
+            let (_, event) = self.open_payload(stored).await.map_err(|error| error.at(unreadable))?;
             state.apply(A::unwrap(event).ok_or_else(|| unreadable("a fact of another aggregate".to_owned()))?);
             version = sequence;
         }
@@ -217,7 +217,7 @@ impl Log {
         let (mut state, mut version) = (A::default(), 0);
         for stored in self.whole_stream::<A>(A::stream(id)).await? {
             let unreadable = |reason| LogError::Unreadable { position: Position::START, reason };
-            let (_, event) = self.open_payload(stored).await.map_err(unreadable)?;
+            let (_, event) = self.open_payload(stored).await.map_err(|error| error.at(unreadable))?;
             if let Some(event) = A::unwrap(event) {
                 state.apply(event);
             }

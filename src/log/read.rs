@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::codec::Place;
+use super::codec::{Place, Unopened};
 use super::{Log, LogError};
 
 /// The columns of a stored fact; `json` is read as text, which is exactly what was written.
@@ -160,7 +160,7 @@ impl Log {
             payload: parse(&stored.payload)?,
             metadata: Value::Null,
         };
-        let (stream, event) = self.open_payload(serialized).await.map_err(unreadable)?;
+        let (stream, event) = self.open_payload(serialized).await.map_err(|error| error.at(unreadable))?;
         Ok(RecordedEvent {
             position: stored.position,
             event_id: stored.event_id,
@@ -174,7 +174,7 @@ impl Log {
     }
 
     /// Unseals and lifts a payload as cqrs-es reads it.
-    pub(super) async fn open_payload(&self, mut stored: SerializedEvent) -> Result<(StreamId, Event), String> {
+    pub(super) async fn open_payload(&self, mut stored: SerializedEvent) -> Result<(StreamId, Event), Unopened> {
         let stream = StreamId::parse(&stored.aggregate_type, &stored.aggregate_id)
             .ok_or_else(|| format!("unknown stream {}/{}", stored.aggregate_type, stored.aggregate_id))?;
         let place = Place {
