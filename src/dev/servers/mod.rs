@@ -6,6 +6,7 @@
 mod nats;
 mod postgres;
 mod process;
+mod programs;
 
 pub use nats::{NatsOptions, PrivateNats};
 pub use postgres::{PostgresOptions, PrivatePostgres};
@@ -21,7 +22,7 @@ use rand::distr::{Alphanumeric, SampleString};
 
 /// Whether the programs of both servers are there.
 pub(crate) fn are_installed() -> bool {
-    postgres::find_programs(None).is_some() && nats::find_program().is_some()
+    programs::postgres(None).is_ok() && programs::nats().is_ok()
 }
 
 /// Takes a directory for this process. The lock goes with the returned file, or with the process however it ends.

@@ -106,11 +106,3 @@ fn remove_stale() {
         }
     }
 }
-
-#[tokio::test]
-async fn the_shared_servers_answer_with_the_credentials_in_their_addresses() {
-    let nats_url: reqwest::Url = servers().nats_url().parse().unwrap();
-    assert!(nats_url.password().is_some(), "the shared nats-server asks for credentials");
-    assert!(std::net::TcpStream::connect(("127.0.0.1", nats_url.port().unwrap())).is_ok());
-    sqlx::PgPool::connect(&servers().database_url("postgres")).await.unwrap();
-}
