@@ -50,6 +50,8 @@ create index queries_transferred on read.queries (transferred_to_user_id, status
     where not deleted and transferred_to_user_id is not null;
 create index queries_of_donor on read.queries (donor_id, status, created_at, query_id)
     where not deleted;
+create index queries_of_donor_deleted on read.queries (donor_id)
+    where deleted;
 create index queries_of_session on read.queries (donor_session)
     where not deleted;
 
