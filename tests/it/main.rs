@@ -5,5 +5,9 @@
 mod support;
 
 mod log;
+mod projector;
+mod rebuild;
+mod relay;
 mod servers;
+mod tail;
 mod tidy;

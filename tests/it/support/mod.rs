@@ -5,3 +5,4 @@ pub(crate) mod database;
 pub(crate) mod eventually;
 pub(crate) mod node;
 pub(crate) mod servers;
+pub(crate) mod stream;
