@@ -12,7 +12,11 @@ use super::error::{ApiError, Violation};
 use super::{Api, layers};
 
 /// Holds a read back until the read models have applied what the client has seen already.
-pub(super) async fn fresh_enough(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, ApiError> {
+pub(super) async fn fresh_enough(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Ok(next.run(request).await);
     }

@@ -31,6 +31,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::health::Probe;
@@ -69,11 +70,9 @@ pub struct Api {
 }
 
 /// The whole HTTP service. `feed` holds the routes of the live feed: they share the outer layers, but not the table of
-/// routes (they check their own tokens) nor the time limit.
-pub fn router(api: Arc<Api>, feed: Router) -> Router {
-    let (rest, mut document) = rest().split_for_parts();
-    openapi::complete(&mut document);
-    let rest = rest
+/// routes (they check their own tokens) nor the time limit. `described` is their part of the API's description.
+pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
+    let rest = Router::from(rest())
         .route_layer(from_fn_with_state(Arc::clone(&api), freshness::fresh_enough))
         .route_layer(from_fn_with_state(Arc::clone(&api), idempotency::once))
         .route_layer(from_fn_with_state(Arc::clone(&api), auth::door))
@@ -81,7 +80,7 @@ pub fn router(api: Arc<Api>, feed: Router) -> Router {
         .route_layer(from_fn(layers::measure))
         .with_state(Arc::clone(&api));
     let routed = rest
-        .merge(openapi::pages(document))
+        .merge(openapi::pages(openapi(described)))
         .merge(feed)
         .fallback(layers::no_such_route)
         .method_not_allowed_fallback(layers::no_such_method)
@@ -95,9 +94,10 @@ pub fn router(api: Arc<Api>, feed: Router) -> Router {
         .layer(from_fn_with_state(api, layers::identify))
 }
 
-/// The API's description, without a running service.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+/// The API's description, without a running service. `feed` describes the routes of the live feed.
+pub fn openapi(feed: OpenApi) -> OpenApi {
     let mut document = rest().into_openapi();
+    document.merge(feed);
     openapi::complete(&mut document);
     document
 }
