@@ -1,18 +1,32 @@
 //! Load, decide, append: how a command becomes a fact.
+//!
+//! Commands of one query queue behind each other on a node, so a conflict always comes from another node; then the query
+//! is loaded and decided again, a few times. What a command means for the query's call is decided with it and written in
+//! the same transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use aggregates::call_session::{CallSessionCommand, CallSessionError};
-use aggregates::donor_query::{DonorQuery, DonorQueryCommand, DonorQueryError};
-use aggregates::ids::{CallId, QueryId};
-use aggregates::recorded::{Metadata, Position, RecordedEvent};
+use aggregates::call_session::{CallSession, CallSessionCommand, CallSessionError};
+use aggregates::donor_query::{DonorQuery, DonorQueryCommand, DonorQueryError, DonorQueryEvent};
+use aggregates::ids::{CallId, DonorId, QueryId};
+use aggregates::policy;
+use aggregates::recorded::{Metadata, Position, RecordedEvent, StreamId};
+use cqrs_es::event_sink::EventSink;
+use tokio::sync::{Mutex, MutexGuard};
 
-use crate::log::{CommandKey, Log, LogError};
+use crate::log::{Append, AppendError, CommandKey, Loaded, Log, LogError, Logged, StreamAppend};
 
-/// Carries out commands.
+/// How often a command is decided again after another node changed the query.
+const ATTEMPTS: u32 = 5;
+/// How many queues the queries of a node share.
+const QUEUES: usize = 4_096;
+
+/// Carries out commands. Cheap to clone.
 #[derive(Clone)]
 pub struct Dispatcher {
     log: Log,
+    queues: Arc<[Mutex<()>]>,
 }
 
 /// What comes with a command from outside.
@@ -31,7 +45,7 @@ pub struct CommandContext {
 pub struct Outcome {
     /// The facts; empty if the command had taken effect before.
     pub events: Vec<RecordedEvent>,
-    /// The last fact of the query: what a read has to reach to see the command's effect.
+    /// The last of them, or the query's last fact: what a read has to reach to see the command's effect.
     pub position: Position,
     /// The version of the query's stream.
     pub version: i64,
@@ -71,36 +85,252 @@ pub enum DispatchError {
     Log(#[from] LogError),
 }
 
+/// What an aggregate decided: its state afterwards and the facts that led there.
+struct Decision<A: Logged> {
+    id: A::Id,
+    before: i64,
+    state: A,
+    events: Vec<A::Event>,
+}
+
 impl Dispatcher {
     /// Dispatches to one log.
     pub fn new(log: Log) -> Self {
-        Self { log }
+        Self { log, queues: (0..QUEUES).map(|_| Mutex::new(())).collect() }
     }
 
     /// Carries out a command on a donor query, with what it means for its call.
     pub async fn query(
         &self,
-        _id: QueryId,
-        _command: DonorQueryCommand,
-        _context: &CommandContext,
+        id: QueryId,
+        command: DonorQueryCommand,
+        context: &CommandContext,
     ) -> Result<Outcome, DispatchError> {
-        let _ = &self.log;
-        unimplemented!()
+        let _turn = self.turn(id).await;
+        for attempt in 0..ATTEMPTS {
+            let loaded = self.load_matching(id, context.if_match).await?;
+            match self.attempt(id, loaded, command.clone(), context).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(AttemptError::Stale) => back_off(attempt).await,
+                Err(AttemptError::Failed(error @ DispatchError::Refused(_))) => {
+                    return self.carried_out(context).await?.ok_or(error);
+                }
+                Err(AttemptError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(DispatchError::Contended)
     }
 
-    /// Carries out a command on a call session alone.
+    /// Carries out a command on a call session alone. Answers the position of the session's last fact.
     pub async fn call(
         &self,
-        _id: CallId,
-        _query: QueryId,
-        _command: CallSessionCommand,
-        _context: &CommandContext,
+        id: CallId,
+        query: QueryId,
+        command: CallSessionCommand,
+        context: &CommandContext,
     ) -> Result<Position, DispatchError> {
-        unimplemented!()
+        let _turn = self.turn(query).await;
+        let subject = self.subject(query).await?;
+        for attempt in 0..ATTEMPTS {
+            let decision = decide::<CallSession>(id, self.log.load(id).await?, command.clone()).await?;
+            if decision.events.is_empty() {
+                return Ok(self.log.stream_head(StreamId::CallSession(id)).await?);
+            }
+            let append = in_context(vec![decision.to_append(query)], subject.clone(), context);
+            match self.log.append(append).await {
+                Ok(appended) => {
+                    decision.keep(&self.log, appended.replayed);
+                    return Ok(last_position(&appended.events));
+                }
+                Err(AppendError::Conflict(_)) => {
+                    self.log.forget::<CallSession>(id);
+                    back_off(attempt).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(DispatchError::Contended)
     }
 
-    /// The query as the log has it now, with its version.
-    pub async fn load(&self, _id: QueryId) -> Result<(Arc<DonorQuery>, i64), DispatchError> {
-        unimplemented!()
+    /// The query as this node knows it, with its version.
+    pub async fn load(&self, id: QueryId) -> Result<(Arc<DonorQuery>, i64), DispatchError> {
+        let Loaded { state, version } = self.log.load::<DonorQuery>(id).await?;
+        Ok((state, version))
     }
+
+    async fn turn(&self, query: QueryId) -> MutexGuard<'_, ()> {
+        let queue = usize::try_from(query.get().unsigned_abs()).unwrap_or_default() % QUEUES;
+        self.queues[queue].lock().await
+    }
+
+    /// The query, at the version the client saw if it named one.
+    async fn load_matching(&self, id: QueryId, if_match: Option<i64>) -> Result<Loaded<DonorQuery>, DispatchError> {
+        let hot = self.log.load::<DonorQuery>(id).await?;
+        let Some(wanted) = if_match.filter(|wanted| *wanted != hot.version) else { return Ok(hot) };
+        // Another node may have moved on: memory is only believed when the log agrees.
+        self.log.forget::<DonorQuery>(id);
+        let fresh = self.log.load::<DonorQuery>(id).await?;
+        if fresh.version == wanted { Ok(fresh) } else { Err(DispatchError::VersionMismatch { current: fresh.version }) }
+    }
+
+    /// What the same command led to when it was carried out before but its answer was lost.
+    async fn carried_out(&self, context: &CommandContext) -> Result<Option<Outcome>, DispatchError> {
+        let Some(key) = &context.key else { return Ok(None) };
+        let events = self.log.facts_under(key).await?;
+        let Some(query) = events.first().map(|event| event.query) else { return Ok(None) };
+        let Loaded { state, version } = self.log.load::<DonorQuery>(query).await?;
+        Ok(Some(Outcome { position: last_position(&events), events, version, state }))
+    }
+
+    async fn subject(&self, query: QueryId) -> Result<DonorId, DispatchError> {
+        let (state, _) = self.load(query).await?;
+        Ok(state.origin().ok_or(DonorQueryError::NotFound)?.donor_id.clone())
+    }
+
+    async fn attempt(
+        &self,
+        id: QueryId,
+        loaded: Loaded<DonorQuery>,
+        command: DonorQueryCommand,
+        context: &CommandContext,
+    ) -> Result<Outcome, AttemptError> {
+        let decision = decide::<DonorQuery>(id, loaded, command.clone()).await?;
+        let subject = decision.state.origin().ok_or(DonorQueryError::NotFound)?.donor_id.clone();
+        if decision.events.is_empty() {
+            return self.nothing_new(decision).await;
+        }
+        let calls = self.companions(id, &subject, &command, &decision.events).await?;
+        let mut streams = vec![decision.to_append(id)];
+        streams.extend(calls.iter().map(|call| call.to_append(id)));
+        match self.log.append(in_context(streams, subject, context)).await {
+            Ok(appended) => {
+                let outcome = Outcome {
+                    position: last_position(&appended.events),
+                    version: decision.before + i64::try_from(decision.events.len()).unwrap_or_default(),
+                    state: Arc::new(decision.state.clone()),
+                    events: appended.events,
+                };
+                decision.keep(&self.log, appended.replayed);
+                for call in calls {
+                    call.keep(&self.log, appended.replayed);
+                }
+                if appended.replayed { self.as_it_was(outcome).await } else { Ok(outcome) }
+            }
+            Err(AppendError::Conflict(_)) => {
+                self.log.forget::<DonorQuery>(id);
+                for call in &calls {
+                    self.log.forget::<CallSession>(call.id);
+                }
+                Err(AttemptError::Stale)
+            }
+            Err(error) => Err(AttemptError::Failed(error.into())),
+        }
+    }
+
+    async fn nothing_new(&self, decision: Decision<DonorQuery>) -> Result<Outcome, AttemptError> {
+        Ok(Outcome {
+            events: Vec::new(),
+            position: self.log.stream_head(DonorQuery::stream(decision.id)).await?,
+            version: decision.before,
+            state: Arc::new(decision.state),
+        })
+    }
+
+    /// The outcome of a command that was carried out under the same key before, on the query it was carried out on.
+    async fn as_it_was(&self, replay: Outcome) -> Result<Outcome, AttemptError> {
+        let Some(query) = replay.events.first().map(|event| event.query) else { return Ok(replay) };
+        let Loaded { state, version } = self.log.load::<DonorQuery>(query).await?;
+        Ok(Outcome { version, state, ..replay })
+    }
+
+    /// What the facts of a query mean for its call, decided.
+    async fn companions(
+        &self,
+        query: QueryId,
+        donor: &DonorId,
+        command: &DonorQueryCommand,
+        events: &[DonorQueryEvent],
+    ) -> Result<Vec<Decision<CallSession>>, DispatchError> {
+        let mut decisions = Vec::new();
+        for event in events {
+            if let Some((call, follow_up)) = policy::companion(query, donor, command, event) {
+                decisions.push(decide::<CallSession>(call, self.log.load(call).await?, follow_up).await?);
+            }
+        }
+        decisions.retain(|decision| !decision.events.is_empty());
+        Ok(decisions)
+    }
+}
+
+fn in_context(streams: Vec<StreamAppend>, subject: DonorId, context: &CommandContext) -> Append {
+    Append { streams, subject, metadata: context.metadata.clone(), key: context.key.clone() }
+}
+
+/// cqrs-es's `execute` up to the point of writing.
+async fn decide<A>(id: A::Id, loaded: Loaded<A>, command: A::Command) -> Result<Decision<A>, A::Error>
+where
+    A: Logged<Services = ()> + Clone,
+{
+    let sink = EventSink::default();
+    let mut state = Arc::unwrap_or_clone(loaded.state);
+    state.handle(command, &(), &sink).await?;
+    Ok(Decision { id, before: loaded.version, state, events: sink.collect().await })
+}
+
+impl<A: Logged> Decision<A> {
+    fn to_append(&self, query: QueryId) -> StreamAppend {
+        StreamAppend {
+            stream: A::stream(self.id),
+            query,
+            expected: self.before,
+            events: self.events.iter().cloned().map(A::wrap).collect(),
+        }
+    }
+
+    /// Keeps the state that was reached, unless the facts were not written this time.
+    fn keep(self, log: &Log, replayed: bool) {
+        if replayed {
+            log.forget::<A>(self.id);
+            return;
+        }
+        let appended = i64::try_from(self.events.len()).unwrap_or_default();
+        let reached = Loaded { state: Arc::new(self.state), version: self.before + appended };
+        log.keep::<A>(self.id, reached, appended);
+    }
+}
+
+/// Why one attempt did not end in an outcome.
+enum AttemptError {
+    /// Another node changed the query first.
+    Stale,
+    /// Trying again would not help.
+    Failed(DispatchError),
+}
+
+impl<E: Into<DispatchError>> From<E> for AttemptError {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<AppendError> for DispatchError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Claimed { holder: StreamId::DonorQuery(query), .. } => Self::DonorHasOpenQuery(query),
+            AppendError::Conflict(_) | AppendError::Claimed { holder: StreamId::CallSession(_), .. } => Self::Contended,
+            AppendError::KeyReused => Self::KeyReused,
+            AppendError::Busy => Self::Busy,
+            AppendError::Unavailable(error) => Self::Log(error),
+        }
+    }
+}
+
+fn last_position(events: &[RecordedEvent]) -> Position {
+    events.last().map_or(Position::START, |event| event.position)
+}
+
+/// Waits a random part of a span that doubles with every attempt, from a millisecond on.
+async fn back_off(attempt: u32) {
+    let span = 1_u64 << attempt;
+    tokio::time::sleep(Duration::from_micros(rand::random_range(0..span * 1_000))).await;
 }

@@ -1,1 +1,244 @@
-//! tail
+//! A gapless, ordered reader of facts: live from NATS where that works, from the log where it does not.
+//!
+//! Every fact knows which one came before it, so a reader sees at once whether it missed something, and reads that from
+//! the log. It opens its live feed first and reads the log after that; what comes twice is dropped by position. While
+//! there is no feed it looks into the log by itself, a little later than a feed would have told.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use aggregates::recorded::{Position, StoredEvent};
+use metrics::counter;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, warn};
+
+use crate::bus::{Bus, BusError, Delivery, Feed, Link, Scope};
+use crate::log::{Log, LogError};
+
+/// How long a quiet feed is trusted before the log is asked whether there was really nothing.
+const CHECK_LIVE: Duration = Duration::from_secs(1);
+
+/// How often the log is asked while there is no feed.
+const CHECK_ALONE: Duration = Duration::from_millis(100);
+
+/// How often at most the log is asked while there is no feed and this node appends a lot.
+const CHECK_SPACING: Duration = Duration::from_millis(10);
+
+/// How long to wait before a feed that could not be opened is tried again.
+const REOPEN_AFTER: Duration = Duration::from_millis(500);
+
+/// A reader of the facts after a position. Holds at most what NATS has sent ahead, which is bounded.
+pub struct Tail {
+    log: Log,
+    bus: Bus,
+    scope: Scope,
+    /// Every fact up to here was handed out.
+    seen: Position,
+    /// The log has facts up to here that may not have been handed out.
+    goal: Position,
+    live: Live,
+    check_at: Instant,
+    checked_at: Instant,
+    link: watch::Receiver<Link>,
+    appended: watch::Receiver<Position>,
+}
+
+enum Live {
+    Closed { retry_at: Instant },
+    Opening(Pin<Box<dyn Future<Output = Result<Feed, BusError>> + Send>>),
+    Open(Feed),
+}
+
+/// Why a waiting tail woke up.
+enum Woken {
+    Delivered(Delivery),
+    Opened(Result<Feed, BusError>),
+    Ended,
+    Retry,
+    Look,
+    Appended,
+}
+
+impl Tail {
+    /// Reads the facts after a position, of all partitions or one.
+    pub fn start(log: Log, bus: Bus, scope: Scope, after: Position) -> Self {
+        let now = Instant::now();
+        Self {
+            seen: after,
+            goal: after,
+            live: Live::Closed { retry_at: now },
+            check_at: now,
+            checked_at: now,
+            link: bus.link(),
+            appended: log.appended(),
+            log,
+            bus,
+            scope,
+        }
+    }
+
+    /// The next facts, at least one and at most `max`, each exactly once and in order. Waits as long as there is none; can
+    /// be dropped and called again without losing any.
+    pub async fn next_batch(&mut self, max: usize) -> Vec<StoredEvent> {
+        loop {
+            match self.catch_up(max).await {
+                Ok(batch) if !batch.is_empty() => return batch,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "Cannot read the log");
+                    sleep(REOPEN_AFTER).await;
+                    continue;
+                }
+            }
+            let batch = self.listen(max).await;
+            if !batch.is_empty() {
+                return batch;
+            }
+        }
+    }
+
+    /// Reads what the log has and was not handed out; nothing if the feed is believed.
+    async fn catch_up(&mut self, max: usize) -> Result<Vec<StoredEvent>, LogError> {
+        if self.goal <= self.seen && Instant::now() >= self.check_at {
+            self.goal = self.log.head().await?;
+            self.checked_at = Instant::now();
+            self.trust();
+        }
+        if self.goal <= self.seen {
+            return Ok(Vec::new());
+        }
+        let limit = i64::try_from(max).unwrap_or(i64::MAX);
+        let batch = match self.scope {
+            Scope::All => self.log.read_after(self.seen, limit).await?,
+            Scope::One(partition) => self.log.read_partition(partition, self.seen, self.goal, limit).await?,
+        };
+        if batch.len() < max {
+            // Nothing up to the goal is left. It was the head when it was set, so it is safe to stand on.
+            self.seen = self.goal;
+        }
+        if let Some(last) = batch.last() {
+            self.seen = self.seen.max(last.position);
+        }
+        Ok(batch)
+    }
+
+    /// Waits for something to happen, and takes what the feed has.
+    async fn listen(&mut self, max: usize) -> Vec<StoredEvent> {
+        match self.wait().await {
+            Woken::Delivered(delivery) => self.drain(delivery, max),
+            Woken::Opened(Ok(feed)) => {
+                // Facts that were published before this moment are in the log.
+                self.live = Live::Open(feed);
+                self.look_now();
+                Vec::new()
+            }
+            Woken::Opened(Err(error)) => {
+                debug!(error = &error as &dyn std::error::Error, scope = ?self.scope, "Cannot open a feed");
+                self.close(REOPEN_AFTER);
+                Vec::new()
+            }
+            Woken::Ended => {
+                counter!("tail_feeds_ended_total").increment(1);
+                self.close(Duration::ZERO);
+                self.look_now();
+                Vec::new()
+            }
+            Woken::Retry => {
+                let (bus, scope) = (self.bus.clone(), self.scope);
+                self.live = Live::Opening(Box::pin(async move { bus.open_feed(scope).await }));
+                Vec::new()
+            }
+            Woken::Look => Vec::new(),
+            Woken::Appended => {
+                self.check_at = self.check_at.min(self.checked_at + CHECK_SPACING);
+                Vec::new()
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let Self { live, link, appended, check_at, .. } = self;
+        match live {
+            Live::Open(feed) => tokio::select! {
+                biased;
+                delivery = feed.next() => delivery.map_or(Woken::Ended, Woken::Delivered),
+                () = sleep_until(*check_at) => Woken::Look,
+            },
+            Live::Opening(opening) => tokio::select! {
+                opened = opening => Woken::Opened(opened),
+                Ok(()) = appended.changed() => Woken::Appended,
+                () = sleep_until(*check_at) => Woken::Look,
+            },
+            Live::Closed { retry_at } => {
+                let up = async {
+                    // An error means that the bus is gone, and the feed with it.
+                    if link.wait_for(|link| link.up).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                    sleep_until(*retry_at).await;
+                };
+                tokio::select! {
+                    () = up => Woken::Retry,
+                    Ok(()) = appended.changed() => Woken::Appended,
+                    () = sleep_until(*check_at) => Woken::Look,
+                }
+            }
+        }
+    }
+
+    /// Takes a fact and whatever has arrived behind it.
+    fn drain(&mut self, first: Delivery, max: usize) -> Vec<StoredEvent> {
+        self.trust();
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(delivery) = next {
+            if !self.accept(delivery, &mut batch) || batch.len() == max {
+                break;
+            }
+            next = match &mut self.live {
+                Live::Open(feed) => feed.next_now(),
+                Live::Opening(_) | Live::Closed { .. } => None,
+            };
+        }
+        batch
+    }
+
+    /// Takes a fact that follows what was seen, drops one that was seen; `false` if something is missing before it.
+    fn accept(&mut self, delivery: Delivery, batch: &mut Vec<StoredEvent>) -> bool {
+        if delivery.position <= self.seen {
+            counter!("tail_duplicates_total").increment(1);
+            return true;
+        }
+        let previous = match self.scope {
+            Scope::All => Position(delivery.position.0 - 1),
+            Scope::One(_) => delivery.previous,
+        };
+        match delivery.event {
+            Some(event) if previous <= self.seen && event.position == delivery.position => {
+                self.seen = event.position;
+                batch.push(event);
+                true
+            }
+            Some(_) | None => {
+                counter!("tail_gap_fills_total").increment(1);
+                self.look_now();
+                false
+            }
+        }
+    }
+
+    fn close(&mut self, pause: Duration) {
+        self.live = Live::Closed { retry_at: Instant::now() + pause };
+    }
+
+    fn look_now(&mut self) {
+        self.check_at = Instant::now();
+    }
+
+    /// Puts the next look into the log off for as long as the feed can be trusted.
+    fn trust(&mut self) {
+        let patience = if matches!(self.live, Live::Open(_)) { CHECK_LIVE } else { CHECK_ALONE };
+        self.check_at = Instant::now() + patience;
+    }
+}

@@ -6,8 +6,9 @@
 //! Read in this order: [`ids`], [`people`], [`personal`], then `event`, `command`, `state` and `decide` of an aggregate,
 //! then [`policy`] (what follows from a fact) and [`recorded`] (the envelope a stored fact travels in).
 //!
-//! To add an event: add the variant, its `event_type`/`event_version`, an `evolve` arm, a sample in `testing.rs`; the
-//! compiler then names every reader that has to learn it, and the stored-format test writes its snapshot.
+//! To add an event: add the variant with its name and version, and a sample in `testing/samples.rs`. The compiler then
+//! names every reader that has to learn it, `evolve` and [`policy`] first, and the stored-format test asks for its
+//! snapshot. To add a command: add the variant, and `decide` does not compile until each stage of life has an answer.
 
 pub mod call_session;
 pub mod donor_query;
@@ -21,3 +22,6 @@ pub mod vocabulary;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+
+#[cfg(test)]
+mod stored_format;

@@ -1,11 +1,19 @@
 //! Whenever this fact, then that: follow-ups as plain data, carried out by somebody else.
+//!
+//! What is written together with the fact comes first: [`claim_change`] and [`companion`]. What happens outside the desk
+//! afterwards is in [`effects`].
+
+mod effects;
+#[cfg(test)]
+mod tests;
+
+pub use effects::{Alert, Audience, Effect, Letter, Timer, effects};
 
 use crate::call_session::CallSessionCommand;
 use crate::donor_query::command::NewCall;
 use crate::donor_query::{DonorQueryCommand, DonorQueryEvent};
 use crate::ids::{CallId, DonorId, QueryId};
 use crate::people::Actor;
-use crate::recorded::RecordedEvent;
 
 /// A thing only one stream may hold at a time. The log enforces it in the same transaction as the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -105,13 +113,4 @@ pub fn companion(
             _,
         ) => None,
     }
-}
-
-/// A follow-up outside the desk, at least once.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {}
-
-/// The follow-ups of a fact.
-pub fn effects(_recorded: &RecordedEvent) -> Vec<Effect> {
-    Vec::new()
 }

@@ -4,7 +4,7 @@
 //! use aggregates::donor_query::{DonorQueryCommand::AcceptQuery, DonorQueryError::AlreadyHeld};
 //! use aggregates::testing::{NOON, NOTICE, accepted_by, ada, ben, given, opened};
 //!
-//! given([opened(), accepted_by(ada())])
+//! given([opened(), accepted_by(&ada())])
 //!     .when(AcceptQuery { by: ben(), notice: NOTICE, at: NOON })
 //!     .then_refused(AlreadyHeld(ada().as_ref()));
 //! ```

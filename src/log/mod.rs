@@ -1,15 +1,50 @@
 //! The event log: the only writer of facts and the only place that reads them back.
 //!
-//! Facts go in through [`Log::append`] (one group-committing writer per node, see [`writer`]) and come out sealed
-//! ([`StoredEvent`]) or, through [`Log::open`], readable ([`RecordedEvent`]).
+//! Facts go in through [`Log::append`] (one group-committing [`writer`] per node) and come out sealed ([`StoredEvent`]) or,
+//! through [`Log::open`], readable ([`RecordedEvent`]). Personal text is sealed by the [`codec`] on the way.
 
-use aggregates::ids::{DonorId, QueryId};
-use aggregates::recorded::{Event, Metadata, Partition, Position, RecordedEvent, StoredEvent, StreamId};
+mod answers;
+mod append;
+mod codec;
+mod ids;
+mod load;
+mod read;
+mod writer;
+
+use std::sync::Arc;
+
+use aggregates::ids::DonorId;
+use aggregates::recorded::{Event, Metadata, Position, RecordedEvent, StoredEvent, StreamId};
+use aggregates::upcast::upcasters;
+use cqrs_es::persist::EventUpcaster;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub use answers::{CommandKey, KeyGuard, Recall, RememberedAnswer};
+pub use load::{Loaded, Logged};
+
+use crate::config::{Config, ConfigError};
+use crate::database::{self, Purpose};
 
 /// The event store. Cheap to clone.
 #[derive(Clone)]
-pub struct Log {}
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: PgPool,
+    codec: codec::Codec,
+    writer: writer::Writer,
+    caches: load::Caches,
+    ids: ids::Ids,
+    in_flight: answers::InFlight,
+    upcasters: Vec<Box<dyn EventUpcaster>>,
+    tasks: TaskTracker,
+}
 
 /// Facts to be appended in one transaction: all or nothing.
 #[derive(Clone, Debug)]
@@ -30,22 +65,11 @@ pub struct StreamAppend {
     /// The stream.
     pub stream: StreamId,
     /// The query it is about.
-    pub query: QueryId,
+    pub query: aggregates::ids::QueryId,
     /// The version the facts were decided on; 0 for a new stream.
     pub expected: i64,
     /// The facts.
     pub events: Vec<Event>,
-}
-
-/// Identifies one command of one client for seven days.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CommandKey {
-    /// Who sent it: keys of different people never meet.
-    pub scope: String,
-    /// The client's `Idempotency-Key`.
-    pub key: String,
-    /// What was asked: method, path and body.
-    pub request_hash: [u8; 32],
 }
 
 /// What an append did.
@@ -75,9 +99,9 @@ pub enum AppendError {
     #[error("the idempotency key was used for another request")]
     KeyReused,
     /// The queue of the writer is full.
-    #[error("the log is busy")]
+    #[error("too many commands wait to be written")]
     Busy,
-    /// The database failed, and nothing was written.
+    /// The log failed, and nothing was written.
     #[error("the log is unavailable")]
     Unavailable(#[source] LogError),
 }
@@ -96,96 +120,91 @@ pub enum LogError {
         /// Why.
         reason: String,
     },
+    /// A data key does not open under the configured master key.
+    #[error("the master key does not open the stored data keys")]
+    WrongMasterKey,
+    /// The connection broke while a batch was under way, and the database stayed out of reach.
+    #[error("the connection to the database broke; whether the command took effect is unknown")]
+    OutcomeUnknown,
+    /// The node is stopping.
+    #[error("the log is closed")]
+    Closed,
 }
-
-/// An answer that was given for a [`CommandKey`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RememberedAnswer {
-    /// The status code.
-    pub status: u16,
-    /// The body, exactly.
-    pub body: Vec<u8>,
-}
-
-/// What is known about a [`CommandKey`].
-pub enum Recall {
-    /// Nobody used it, or its answer was lost: carry out the command and hold on to the guard meanwhile.
-    Fresh(KeyGuard),
-    /// The command was answered before.
-    Answered(RememberedAnswer),
-    /// The key belongs to another request.
-    Reused,
-    /// The command is being carried out and did not end in time.
-    InFlight,
-}
-
-/// Keeps others with the same key waiting until it is dropped.
-pub struct KeyGuard {}
 
 impl Log {
-    /// Appends facts. Answers when they are durable.
-    pub async fn append(&self, _append: Append) -> Result<Appended, AppendError> {
-        unimplemented!()
-    }
-
-    /// Looks up a key; waits a bounded time for the same command that is under way on this node.
-    pub async fn recall(&self, _key: &CommandKey) -> Result<Recall, LogError> {
-        unimplemented!()
-    }
-
-    /// Keeps the answer given for a key, sealed with the donor's key if it concerns one.
-    pub async fn remember(
-        &self,
-        _key: &CommandKey,
-        _answer: &RememberedAnswer,
-        _subject: Option<&DonorId>,
-    ) -> Result<(), LogError> {
-        unimplemented!()
-    }
-
-    /// The facts after a position, in order.
-    pub async fn read_after(&self, _after: Position, _limit: i64) -> Result<Vec<StoredEvent>, LogError> {
-        unimplemented!()
-    }
-
-    /// The facts of one partition after a position and up to another, in order.
-    pub async fn read_partition(
-        &self,
-        _partition: Partition,
-        _after: Position,
-        _through: Position,
-        _limit: i64,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        unimplemented!()
-    }
-
-    /// The facts about some queries after a position, in order.
-    pub async fn read_queries(
-        &self,
-        _queries: &[QueryId],
-        _after: Position,
-        _limit: i64,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        unimplemented!()
-    }
-
-    /// The position of the last fact of each partition at or before a position; [`Position::START`] where there is none.
-    pub async fn partition_heads(&self, _through: Position) -> Result<Vec<Position>, LogError> {
-        unimplemented!()
-    }
-
-    /// The position of the last fact.
-    pub async fn head(&self) -> Result<Position, LogError> {
-        unimplemented!()
+    /// Opens the log of a database and starts its writer. Connects when first used.
+    pub fn open_database(config: &Config) -> Result<Self, LogSetupError> {
+        let master_key = config.master_key_bytes()?;
+        let pool = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
+        let tasks = TaskTracker::new();
+        let writer = writer::Writer::start(database::options(&config.database_url, Purpose::Append)?, &tasks);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                codec: codec::Codec::new(pool.clone(), &master_key),
+                caches: load::Caches::new(config.cache_capacity),
+                ids: ids::Ids::default(),
+                in_flight: answers::InFlight::default(),
+                upcasters: upcasters(),
+                pool,
+                writer,
+                tasks,
+            }),
+        })
     }
 
     /// Follows the last position this node appended; a hint to look, never the truth about other nodes.
     pub fn appended(&self) -> watch::Receiver<Position> {
-        unimplemented!()
+        self.inner.writer.appended()
     }
 
-    /// Opens a stored fact: upcasts it and unseals personal text.
-    pub async fn open(&self, _stored: &StoredEvent) -> Result<RecordedEvent, LogError> {
-        unimplemented!()
+    /// Takes no more commands, finishes those that wait, and lets go of the database.
+    pub async fn close(&self) {
+        self.inner.writer.close();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.pool.close().await;
     }
+
+    /// Whether a stored fact still has the bytes it was recorded with.
+    pub fn verifies(stored: &StoredEvent, digest: &[u8]) -> bool {
+        digest_of(stored).as_slice() == digest
+    }
+}
+
+/// Why a log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogSetupError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database's address is at fault.
+    #[error("the database address is unusable")]
+    Database(#[from] sqlx::Error),
+}
+
+/// SHA-256 over everything that makes a fact: each part is preceded by its length, so that no two facts share an input.
+fn digest_of(event: &StoredEvent) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let sequence = event.sequence.to_be_bytes();
+    let query = event.query.get().to_be_bytes();
+    for part in [
+        event.event_id.as_bytes().as_slice(),
+        event.aggregate_type.as_bytes(),
+        event.aggregate_id.as_bytes(),
+        &sequence,
+        &query,
+        event.event_type.as_bytes(),
+        event.event_version.as_bytes(),
+        event.payload.get().as_bytes(),
+        event.metadata.get().as_bytes(),
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// A random identity (version 4).
+fn random_uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }

@@ -3,9 +3,10 @@
 //! The directory holds `nats.conf` (a copy), `server.conf` (includes it and adds the credentials), `password`, `store`,
 //! `nats.log` and `owner.lock`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ struct Home {
 impl Home {
     fn open(directory: &Path, program: PathBuf) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
+        fs::set_permissions(directory, Permissions::from_mode(0o700))?;
         let directory = fs::canonicalize(directory)?;
         let password = kept_secret(&directory.join("password"), random_password)?;
         write_private(&directory.join("nats.conf"), CONFIGURATION)?;

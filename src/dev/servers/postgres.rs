@@ -22,7 +22,7 @@ const DEBIAN_PROGRAMS: &str = "/usr/lib/postgresql";
 /// Where a cluster goes whose own directory the user `postgres` cannot reach.
 const FALLBACK: &str = "/var/lib/proof-concierge-dev";
 const ROLE: &str = "concierge";
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What every cluster runs with; the rest are PostgreSQL's defaults.
@@ -107,11 +107,10 @@ impl PrivatePostgres {
         Ok(())
     }
 
-    /// Deletes a stopped cluster with everything in it.
+    /// Deletes a stopped cluster with everything in it, wherever it lives.
     pub fn remove(data_dir: &Path) -> io::Result<()> {
-        let home = fs::canonicalize(data_dir)?;
-        fs::remove_dir_all(home)?;
-        if data_dir.is_symlink() { fs::remove_file(data_dir) } else { Ok(()) }
+        let removed = fs::canonicalize(data_dir).and_then(fs::remove_dir_all);
+        if data_dir.is_symlink() { fs::remove_file(data_dir) } else { removed }
     }
 }
 

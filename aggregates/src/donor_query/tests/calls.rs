@@ -10,6 +10,7 @@ use crate::donor_query::DonorQueryError::{
 };
 use crate::donor_query::DonorQueryEvent;
 use crate::donor_query::command::{Caller, NewCall};
+use crate::donor_query::decide::decide;
 use crate::donor_query::event::Author;
 use crate::ids::{CallId, CallRequestId};
 use crate::people::{Actor, Staff};
@@ -280,4 +281,33 @@ fn ending_a_call_again_or_another_call_changes_nothing() {
     given(ended).when(hang_up(CALL, donor())).then_nothing();
     given(answered()).when(hang_up(CallId::new(6), donor())).then_nothing();
     given([opened()]).when(hang_up(CALL, donor())).then_nothing();
+}
+
+#[test]
+fn the_old_dashboard_reads_the_messages_of_a_request() {
+    let shows = |past: Vec<DonorQueryEvent>, command| {
+        let facts = decide(&given(past).state(), command).expect("nothing stands in the way");
+        facts.iter().rev().find_map(words).expect("every step is shown")
+    };
+    let asked = || vec![opened(), accepted_by(&ada()), call_requested()];
+
+    let requested = shows(vec![opened()], request(REQUEST, NOON));
+    assert!(requested.contains("requested a") && requested.contains("VIDEO call"));
+    assert!(requested.to_lowercase().contains("donor requested"));
+
+    let accepted = shows(asked(), accept(None, ada()));
+    let (_, by) = accepted.split_once("✅ ACCEPTED by ").expect("the mark of an accepted request");
+    assert_eq!(by.split('*').next(), Some("Ada"));
+    assert!(accepted.contains("VIDEO call: [Click here to join](https://calls.example/quiet-otter)**"));
+
+    let withdrawn = shows(asked(), cancel(REQUEST));
+    assert!(!withdrawn.contains("requested a"), "it would offer to accept it");
+}
+
+fn words(fact: &DonorQueryEvent) -> Option<String> {
+    let (DonorQueryEvent::MessagePosted { content, .. } | DonorQueryEvent::MessageRevised { content, .. }) = fact
+    else {
+        return None;
+    };
+    Some(content.as_str().to_owned())
 }

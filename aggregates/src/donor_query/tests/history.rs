@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::donor_query::DonorQuery;
-use crate::testing::{given, random_history};
+use crate::donor_query::{DonorQuery, DonorQueryEvent};
+use crate::policy::{ClaimChange, claim_change};
+use crate::testing::{donor_id, given, random_history};
 
 proptest! {
     #[test]
@@ -18,6 +19,38 @@ proptest! {
         let snapshot: DonorQuery = serde_json::from_str(&stored).expect("it was written a moment ago");
         let resumed = tail.iter().cloned().fold(snapshot, DonorQuery::evolve);
         prop_assert_eq!(resumed, given(past).state());
+    }
+
+    #[test]
+    fn calls_come_one_at_a_time_and_end_before_a_query_closes_or_changes_hands(seed: u64) {
+        let mut live = None;
+        for fact in random_history(seed, 300) {
+            let ends_calls = matches!(
+                fact,
+                DonorQueryEvent::QueryTransferred { .. }
+                    | DonorQueryEvent::QueryResolved { .. }
+                    | DonorQueryEvent::QueryClosedByDonor { .. }
+            );
+            if let DonorQueryEvent::CallAttached { call, .. } = fact {
+                prop_assert_eq!(live.replace(call), None);
+            } else if let DonorQueryEvent::CallDetached { call, .. } = fact {
+                prop_assert_eq!(live.take(), Some(call));
+            } else if ends_calls {
+                prop_assert_eq!(live, None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_takes_its_donors_only_place_and_lets_go_of_it_in_turns(seed: u64) {
+        let mut taken = false;
+        for fact in random_history(seed, 300) {
+            match claim_change(&fact, &donor_id()) {
+                Some(ClaimChange::Take(_)) => prop_assert!(!std::mem::replace(&mut taken, true)),
+                Some(ClaimChange::Release(_)) => prop_assert!(std::mem::replace(&mut taken, false)),
+                None => {}
+            }
+        }
     }
 
     #[test]

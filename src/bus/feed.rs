@@ -1,0 +1,149 @@
+//! A live reader of the stream that would rather end than stall.
+//!
+//! The library's own ordered consumer waits a minute after a server restart, so this one is a plain push consumer without
+//! acknowledgments: it ends at the first error, at a reconnect and after two seconds without a sign of life, and its owner
+//! opens another. What was lost in between shows by position.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use aggregates::recorded::{Position, StoredEvent};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, push};
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use super::publish::{POSITION, PREVIOUS};
+use super::{Bus, BusError, Link, Scope};
+
+/// How often an idle server says that it is there.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// How long a feed waits for a fact or a heartbeat before it ends.
+pub const SILENCE: Duration = Duration::from_secs(2);
+
+/// A fact as it came from the stream.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Its number in the stream.
+    pub sequence: u64,
+    /// Its place in the log.
+    pub position: Position,
+    /// The place of the fact before it in the same partition; [`Position::START`] if there is none.
+    pub previous: Position,
+    /// The fact; `None` if it has to be read from the log.
+    pub event: Option<StoredEvent>,
+}
+
+/// Facts as they are published, until something goes wrong.
+pub struct Feed {
+    bus: Bus,
+    subscriber: Subscriber,
+    link: watch::Receiver<Link>,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Bus {
+    /// Opens a feed of the facts that are published from now on.
+    ///
+    /// # Errors
+    /// [`BusError::Mismatch`] if the server understood the request differently.
+    pub async fn open_feed(&self, scope: Scope) -> Result<Feed, BusError> {
+        self.require_up()?;
+        let mut link = self.link();
+        link.mark_unchanged();
+        let failed = BusError::failed("open a feed");
+        let inbox = self.client.new_inbox();
+        let subscriber = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
+        let config = push::Config {
+            deliver_subject: inbox,
+            deliver_policy: DeliverPolicy::New,
+            ack_policy: AckPolicy::None,
+            max_deliver: 1,
+            filter_subject: self.subjects(scope),
+            flow_control: true,
+            idle_heartbeat: HEARTBEAT,
+            inactive_threshold: Duration::from_secs(30),
+            memory_storage: true,
+            num_replicas: 1,
+            ..push::Config::default()
+        };
+        let consumer = self.context.create_consumer_on_stream(config.clone(), self.stream_name()).await;
+        let consumer = consumer.map_err(|error| failed(error.into()))?;
+        let info = consumer.cached_info();
+        let found = &info.config;
+        let same = |field, wanted: String, found: String| super::require_same(&info.name, field, wanted, found);
+        same("filter_subject", config.filter_subject, found.filter_subject.clone())?;
+        same("deliver_policy", format!("{:?}", config.deliver_policy), format!("{:?}", found.deliver_policy))?;
+        same("idle_heartbeat", format!("{HEARTBEAT:?}"), format!("{:?}", found.idle_heartbeat))?;
+        same("flow_control", config.flow_control.to_string(), found.flow_control.to_string())?;
+        Ok(Feed { bus: self.clone(), subscriber, link, silence: Box::pin(tokio::time::sleep(SILENCE)) })
+    }
+}
+
+impl Feed {
+    /// The next fact; `None` when the feed is over. Can be dropped and called again without losing anything.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = self.subscriber.next() => message?,
+                _ = self.link.changed() => return None,
+                () = &mut self.silence => return None,
+            };
+            self.silence.as_mut().reset(Instant::now() + SILENCE);
+            if let Some(delivery) = self.accept(message) {
+                return delivery;
+            }
+        }
+    }
+
+    /// The next fact if it has arrived already.
+    pub fn next_now(&mut self) -> Option<Delivery> {
+        while let Some(message) = self.subscriber.next().now_or_never()? {
+            if let Some(delivery) = self.accept(message) {
+                return delivery;
+            }
+        }
+        None
+    }
+
+    /// Answers the server's bookkeeping (`None`), reads a fact (`Some(Some)`), or gives up (`Some(None)`).
+    #[allow(clippy::option_option, reason = "a message may be bookkeeping, a fact, or the end")]
+    fn accept(&mut self, message: Message) -> Option<Option<Delivery>> {
+        match message.status {
+            None => Some(read(&message)),
+            Some(StatusCode::IDLE_HEARTBEAT) => {
+                self.let_flow(&message);
+                None
+            }
+            Some(_) => Some(None),
+        }
+    }
+
+    /// Tells the server that everything up to here was taken: it asks with a reply subject, or, if the question got lost,
+    /// with a header of its next heartbeat.
+    fn let_flow(&self, message: &Message) {
+        let stalled = header(message.headers.as_ref(), "Nats-Consumer-Stalled").map(Into::into);
+        if let Some(subject) = message.reply.clone().or(stalled) {
+            // If the client's queue is full the server asks again.
+            let _ = self.bus.client.publish(subject, "".into()).now_or_never();
+        }
+    }
+}
+
+/// Reads a message of the stream; `None` if it is not one of ours.
+fn read(message: &Message) -> Option<Delivery> {
+    let position = header(message.headers.as_ref(), POSITION)?.parse().ok()?;
+    let previous = header(message.headers.as_ref(), PREVIOUS)?.parse().ok()?;
+    // `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>...`, with two more tokens before the stream since 2.11.
+    let tokens: Vec<&str> = message.reply.as_ref()?.split('.').collect();
+    let sequence = tokens.get(if tokens.len() > 9 { 7 } else { 5 })?.parse().ok()?;
+    let event = serde_json::from_slice(&message.payload).ok();
+    Some(Delivery { sequence, position: Position(position), previous: Position(previous), event })
+}
+
+fn header<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
+    headers?.get(name).map(async_nats::HeaderValue::as_str)
+}

@@ -1,0 +1,44 @@
+//! How connections to PostgreSQL are made: always as the service's role, which may append facts but never change them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::config::Secret;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Appends facts: commits are durable.
+    Append,
+    /// Reads facts and read models.
+    Read,
+    /// Writes what can be rebuilt from the log, so a commit need not wait for the disk.
+    Project,
+}
+
+/// Options for a connection of the service. The read models' schema comes first in the search path.
+pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx::Error> {
+    let durability = match purpose {
+        Purpose::Append | Purpose::Read => "on",
+        Purpose::Project => "off",
+    };
+    Ok(PgConnectOptions::from_str(url.expose())?.application_name("concierge").options([
+        ("role", "concierge_service"),
+        ("search_path", "read,public"),
+        ("synchronous_commit", durability),
+        ("idle_in_transaction_session_timeout", "60s"),
+    ]))
+}
+
+/// A pool of such connections. It connects when first used, so that a node can start before its database.
+pub fn pool(url: &Secret, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Error> {
+    Ok(PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(2))
+        .max_lifetime(Duration::from_mins(10))
+        .test_before_acquire(false)
+        .connect_lazy_with(options(url, purpose)?))
+}

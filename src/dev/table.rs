@@ -1,0 +1,50 @@
+//! What `concierge dev` prints when it is ready: where everything is, who can log in, and what is only a stand-in.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use super::{Addresses, Servers};
+
+/// Writes the table to the standard output.
+pub(super) fn print(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out)?;
+    for (name, value) in rows(addresses, servers, data_dir) {
+        writeln!(out, "  {name:<14} {value}")?;
+    }
+    writeln!(out, "\n  Ctrl-C stops everything; the data stays. --fresh begins anew.\n")?;
+    out.flush()
+}
+
+fn rows(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> Vec<(String, String)> {
+    let base_url = &addresses.base_url;
+    let origin = |private| if private { "private, started here" } else { "given by the configuration" };
+    let mut rows = vec![
+        ("API".to_owned(), format!("{base_url}/api/v1")),
+        ("OpenAPI".to_owned(), format!("{base_url}/api/openapi.json")),
+        ("Health".to_owned(), format!("{base_url}/health")),
+        ("Metrics".to_owned(), format!("{base_url}/metrics")),
+    ];
+    for staff in addresses.staff {
+        rows.push((staff.username.to_owned(), format!("password {} ({:?})", staff.password, staff.role)));
+    }
+    rows.push(("PostgreSQL".to_owned(), origin(servers.postgres.is_some()).to_owned()));
+    rows.push(("NATS".to_owned(), origin(servers.nats.is_some()).to_owned()));
+    if let Some(postgres) = servers.postgres.as_ref().filter(|postgres| !postgres.home().starts_with(data_dir)) {
+        let why = "where the user postgres can reach it";
+        rows.push(("Cluster".to_owned(), format!("{}, {why}", postgres.home().display())));
+    }
+    rows.push(("Addresses".to_owned(), format!("{}, with credentials", data_dir.join("dev.json").display())));
+    rows
+}
+
+/// The address under which this machine reaches a listener, also when that listens on all addresses.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

@@ -1,0 +1,129 @@
+//! From decided facts to rows: seal, digest, hand to the writer, and give back what was recorded.
+
+use aggregates::policy::{self, ClaimChange};
+use aggregates::recorded::{Event, Position, RecordedEvent, StoredEvent};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+use uuid::Uuid;
+
+use super::codec::{Codec, DataKey, Place};
+use super::writer::{ClaimRow, Job, Row, Written};
+use super::{Append, AppendError, Appended, Log, LogError, StreamAppend, digest_of, random_uuid};
+use crate::clock;
+
+impl Log {
+    /// Appends facts of one or more streams in one transaction. Answers when they are durable.
+    ///
+    /// A command whose [`super::CommandKey`] was carried out before writes nothing and gives back the facts of that time.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let (key, new_key) = self.inner.codec.key_of(&append.subject).await.map_err(AppendError::Unavailable)?;
+        let rows = rows(&append, &key).map_err(AppendError::Unavailable)?;
+        let event_ids: Vec<Uuid> = rows.iter().map(|row| row.event.event_id).collect();
+        let job = Job {
+            checks: append.streams.iter().map(|stream| (stream.stream, stream.expected)).collect(),
+            rows,
+            claims: claims(&append),
+            key: append.key.clone(),
+            new_key,
+        };
+        match self.inner.writer.write(job).await? {
+            Written::Recorded { first, at } => {
+                self.inner.codec.learn(&append.subject, &key);
+                Ok(Appended { events: recorded(append, &event_ids, first, at), replayed: false })
+            }
+            Written::Replayed { first, last } => {
+                let events = self.read_range(first, last).await.map_err(AppendError::Unavailable)?;
+                Ok(Appended { events, replayed: true })
+            }
+        }
+    }
+
+    /// The facts from one position to another, both included.
+    pub(super) async fn read_range(&self, first: Position, last: Position) -> Result<Vec<RecordedEvent>, LogError> {
+        let mut events = Vec::new();
+        for stored in self.read_after(Position(first.0 - 1), last.0 - first.0 + 1).await? {
+            events.push(self.open(&stored).await?);
+        }
+        Ok(events)
+    }
+}
+
+/// The sealed rows of an append, in order. Positions and times are the writer's to give.
+fn rows(append: &Append, key: &DataKey) -> Result<Vec<Row>, LogError> {
+    let metadata = to_raw_value(&append.metadata).map_err(|error| unserializable(&error))?;
+    let mut rows = Vec::new();
+    for StreamAppend { stream, query, expected, events } in &append.streams {
+        for (event, sequence) in events.iter().zip(expected + 1..) {
+            let mut payload = payload(event).map_err(|error| unserializable(&error))?;
+            let aggregate_id = stream.aggregate_id();
+            let place = Place { aggregate_type: stream.aggregate_type(), aggregate_id: &aggregate_id, sequence };
+            Codec::seal(&mut payload, key, &place);
+            let event = StoredEvent {
+                position: Position::START,
+                event_id: random_uuid(),
+                aggregate_type: stream.aggregate_type().to_owned(),
+                aggregate_id,
+                query: *query,
+                sequence,
+                event_type: event.name().to_owned(),
+                event_version: event.version().to_owned(),
+                payload: to_raw_value(&payload).map_err(|error| unserializable(&error))?,
+                metadata: metadata.clone(),
+                recorded_at: clock::now(),
+            };
+            rows.push(Row { digest: digest_of(&event), event });
+        }
+    }
+    Ok(rows)
+}
+
+fn payload(event: &Event) -> Result<Value, serde_json::Error> {
+    match event {
+        Event::DonorQuery(event) => serde_json::to_value(event),
+        Event::CallSession(event) => serde_json::to_value(event),
+    }
+}
+
+fn unserializable(error: &serde_json::Error) -> LogError {
+    LogError::Unreadable { position: Position::START, reason: error.to_string() }
+}
+
+/// What the facts take and let go of.
+fn claims(append: &Append) -> Vec<ClaimRow> {
+    let mut claims = Vec::new();
+    for stream in &append.streams {
+        for event in &stream.events {
+            let Event::DonorQuery(event) = event else { continue };
+            let (key, take) = match policy::claim_change(event, &append.subject) {
+                None => continue,
+                Some(ClaimChange::Take(claim)) => (claim.key(), true),
+                Some(ClaimChange::Release(claim)) => (claim.key(), false),
+            };
+            claims.push(ClaimRow { key, take, stream: stream.stream });
+        }
+    }
+    claims
+}
+
+/// The facts as they stand in the log from `first` on.
+fn recorded(append: Append, event_ids: &[Uuid], first: Position, at: DateTime<Utc>) -> Vec<RecordedEvent> {
+    let Append { streams, metadata, .. } = append;
+    let mut places = event_ids.iter().zip(first.0..);
+    let mut events = Vec::new();
+    for StreamAppend { stream, query, expected, events: facts } in streams {
+        for ((event, sequence), (event_id, position)) in facts.into_iter().zip(expected + 1..).zip(&mut places) {
+            events.push(RecordedEvent {
+                position: Position(position),
+                event_id: *event_id,
+                stream,
+                query,
+                sequence,
+                recorded_at: at,
+                event,
+                metadata: metadata.clone(),
+            });
+        }
+    }
+    events
+}

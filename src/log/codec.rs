@@ -1,0 +1,256 @@
+//! Seals personal text on its way into the log and opens it on its way out.
+//!
+//! Every donor has data keys of their own, wrapped by the master key and kept in `donor_keys`. A known personal value
+//! `{"$personal": v}` becomes `{"$sealed": {"k": key id, "n": nonce, "c": cipher text}}`; its place (type, id, sequence and
+//! path in the payload) is authenticated with it, so a box cannot be moved. Without the key it reads `{"$erased": true}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aggregates::ids::DonorId;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use moka::sync::Cache;
+use serde_json::{Map, Value, json};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::LogError;
+
+/// How many data keys stay in memory.
+const CACHED_KEYS: u64 = 20_000;
+/// How long an opened key may be used without asking whether it still exists.
+const KEY_LIFETIME: Duration = Duration::from_mins(5);
+
+/// Seals and opens. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Codec {
+    pool: PgPool,
+    master: Arc<XChaCha20Poly1305>,
+    by_id: Cache<Uuid, Option<DataKey>>,
+    by_donor: Cache<DonorId, DataKey>,
+}
+
+/// A donor's data key, ready for use.
+#[derive(Clone)]
+pub(super) struct DataKey {
+    pub(super) id: Uuid,
+    cipher: Arc<XChaCha20Poly1305>,
+}
+
+/// A data key that has to be stored together with the first fact it seals.
+#[derive(Clone, Debug)]
+pub(super) struct NewDataKey {
+    pub(super) id: Uuid,
+    pub(super) donor: DonorId,
+    pub(super) wrapped: Vec<u8>,
+}
+
+/// Where a payload stands, which authenticates every box in it.
+pub(super) struct Place<'a> {
+    pub(super) aggregate_type: &'a str,
+    pub(super) aggregate_id: &'a str,
+    pub(super) sequence: i64,
+}
+
+impl Codec {
+    pub(super) fn new(pool: PgPool, master_key: &[u8; 32]) -> Self {
+        Self {
+            pool,
+            master: Arc::new(XChaCha20Poly1305::new(&Key::from(*master_key))),
+            by_id: Cache::builder().max_capacity(CACHED_KEYS).time_to_live(KEY_LIFETIME).build(),
+            by_donor: Cache::builder().max_capacity(CACHED_KEYS).time_to_live(KEY_LIFETIME).build(),
+        }
+    }
+
+    /// The key to seal a donor's text with; a fresh one if the donor has none yet.
+    pub(super) async fn key_of(&self, donor: &DonorId) -> Result<(DataKey, Option<NewDataKey>), LogError> {
+        if let Some(key) = self.by_donor.get(donor) {
+            return Ok((key, None));
+        }
+        let stored: Option<(Uuid, Vec<u8>)> =
+            sqlx::query_as("select id, wrapped from donor_keys where donor_id = $1 order by created_at desc limit 1")
+                .bind(donor.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        if let Some((id, wrapped)) = stored {
+            let key = self.unwrap_key(id, donor.as_str(), &wrapped)?;
+            self.learn(donor, &key);
+            return Ok((key, None));
+        }
+        let id = super::random_uuid();
+        let bytes: [u8; 32] = rand::random();
+        let wrapped = seal_bytes(&self.master, &bytes, &wrap_context(id, donor.as_str()));
+        let key = DataKey { id, cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(bytes))) };
+        Ok((key, Some(NewDataKey { id, donor: donor.clone(), wrapped })))
+    }
+
+    /// Remembers a key that is known to be stored.
+    pub(super) fn learn(&self, donor: &DonorId, key: &DataKey) {
+        self.by_donor.insert(donor.clone(), key.clone());
+        self.by_id.insert(key.id, Some(key.clone()));
+    }
+
+    /// Replaces every known personal value in a payload by a sealed box.
+    pub(super) fn seal(payload: &mut Value, key: &DataKey, place: &Place<'_>) {
+        walk(payload, &mut String::new(), &mut |map, path| {
+            let Some(plain) = map.remove("$personal") else { return };
+            let nonce: [u8; 24] = rand::random();
+            let text = plain.to_string();
+            let context = place.context(path);
+            let sealed = key
+                .cipher
+                .encrypt(&XNonce::from(nonce), Payload { msg: text.as_bytes(), aad: context.as_bytes() })
+                .expect("a message is far below the cipher's limit of 256 GiB");
+            map.insert(
+                "$sealed".to_owned(),
+                json!({"k": key.id, "n": BASE64.encode(nonce), "c": BASE64.encode(sealed)}),
+            );
+        });
+    }
+
+    /// Replaces every sealed box in a payload by its value, or by the mark of an erased one.
+    pub(super) async fn open(&self, payload: &mut Value, place: &Place<'_>) -> Result<(), String> {
+        let mut key_ids = Vec::new();
+        walk(payload, &mut String::new(), &mut |map, _| key_ids.extend(map.get("$sealed").and_then(sealed_key)));
+        if key_ids.is_empty() {
+            return Ok(());
+        }
+        let mut keys = Vec::with_capacity(1);
+        key_ids.dedup();
+        for id in key_ids {
+            keys.push((id, self.key(id).await.map_err(|error| error.to_string())?));
+        }
+        let mut failure = None;
+        walk(payload, &mut String::new(), &mut |map, path| {
+            let Some(sealed) = map.remove("$sealed") else { return };
+            let key = sealed_key(&sealed).and_then(|id| keys.iter().find(|(known, _)| *known == id));
+            match key {
+                Some((_, Some(key))) => match open_box(key, &sealed, &place.context(path)) {
+                    Some(value) => drop(map.insert("$personal".to_owned(), value)),
+                    None => failure = Some(format!("sealed text at {path} does not open")),
+                },
+                Some((_, None)) => drop(map.insert("$erased".to_owned(), Value::Bool(true))),
+                None => failure = Some(format!("sealed text at {path} names no key")),
+            }
+        });
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Seals the answer to a command; `None` while the donor's key is not stored.
+    pub(super) async fn seal_answer(
+        &self,
+        donor: Option<&DonorId>,
+        body: &[u8],
+        context: &str,
+    ) -> Result<Option<(Option<Uuid>, Vec<u8>)>, LogError> {
+        let Some(donor) = donor else {
+            return Ok(Some((None, seal_bytes(&self.master, body, context))));
+        };
+        let (key, new) = self.key_of(donor).await?;
+        Ok(new.is_none().then(|| (Some(key.id), seal_bytes(&key.cipher, body, context))))
+    }
+
+    /// Opens an answer; `None` if its key is gone.
+    pub(super) async fn open_answer(
+        &self,
+        key: Option<Uuid>,
+        sealed: &[u8],
+        context: &str,
+    ) -> Result<Option<Vec<u8>>, LogError> {
+        let cipher = match key {
+            None => self.master.clone(),
+            Some(id) => match self.key(id).await? {
+                Some(key) => key.cipher,
+                None => return Ok(None),
+            },
+        };
+        Ok(open_bytes(&cipher, sealed, context))
+    }
+
+    async fn key(&self, id: Uuid) -> Result<Option<DataKey>, LogError> {
+        if let Some(key) = self.by_id.get(&id) {
+            return Ok(key);
+        }
+        let stored: Option<(String, Vec<u8>)> =
+            sqlx::query_as("select donor_id, wrapped from donor_keys where id = $1")
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await?;
+        let key = stored.map(|(donor, wrapped)| self.unwrap_key(id, &donor, &wrapped)).transpose()?;
+        self.by_id.insert(id, key.clone());
+        Ok(key)
+    }
+
+    fn unwrap_key(&self, id: Uuid, donor: &str, wrapped: &[u8]) -> Result<DataKey, LogError> {
+        let bytes = open_bytes(&self.master, wrapped, &wrap_context(id, donor))
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .ok_or(LogError::WrongMasterKey)?;
+        Ok(DataKey { id, cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(bytes))) })
+    }
+}
+
+impl Place<'_> {
+    fn context(&self, path: &str) -> String {
+        format!("{}|{}|{}|{path}", self.aggregate_type, self.aggregate_id, self.sequence)
+    }
+}
+
+fn wrap_context(id: Uuid, donor: &str) -> String {
+    format!("donor-key|{id}|{donor}")
+}
+
+/// Calls `each` on every object of a JSON value, innermost last, with its path.
+fn walk(value: &mut Value, path: &mut String, each: &mut impl FnMut(&mut Map<String, Value>, &str)) {
+    match value {
+        Value::Object(map) => {
+            each(map, path);
+            for (name, inner) in map {
+                let length = path.len();
+                path.push('/');
+                path.push_str(name);
+                walk(inner, path, each);
+                path.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter_mut().enumerate() {
+                let length = path.len();
+                path.push('/');
+                path.push_str(&index.to_string());
+                walk(inner, path, each);
+                path.truncate(length);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn sealed_key(sealed: &Value) -> Option<Uuid> {
+    sealed.get("k")?.as_str()?.parse().ok()
+}
+
+fn open_box(key: &DataKey, sealed: &Value, context: &str) -> Option<Value> {
+    let nonce: [u8; 24] = BASE64.decode(sealed.get("n")?.as_str()?).ok()?.try_into().ok()?;
+    let cipher_text = BASE64.decode(sealed.get("c")?.as_str()?).ok()?;
+    let plain =
+        key.cipher.decrypt(&XNonce::from(nonce), Payload { msg: &cipher_text, aad: context.as_bytes() }).ok()?;
+    serde_json::from_slice(&plain).ok()
+}
+
+/// Nonce and cipher text in one piece.
+fn seal_bytes(cipher: &XChaCha20Poly1305, plain: &[u8], context: &str) -> Vec<u8> {
+    let nonce: [u8; 24] = rand::random();
+    let sealed = cipher
+        .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: context.as_bytes() })
+        .expect("a message is far below the cipher's limit of 256 GiB");
+    [&nonce[..], &sealed].concat()
+}
+
+fn open_bytes(cipher: &XChaCha20Poly1305, sealed: &[u8], context: &str) -> Option<Vec<u8>> {
+    let (nonce, cipher_text) = sealed.split_at_checked(24)?;
+    let nonce: [u8; 24] = nonce.try_into().ok()?;
+    cipher.decrypt(&XNonce::from(nonce), Payload { msg: cipher_text, aad: context.as_bytes() }).ok()
+}

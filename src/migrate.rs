@@ -1,0 +1,45 @@
+//! The schema's changes, embedded in the binary and applied forward only.
+//!
+//! To add one: write `migrations/NNNN_verb_what.sql` with the next number and list it below; a test fails until it is.
+//! A file that was released is never edited: its checksum is kept in the database, and a changed one is refused.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::error::BoxDynError;
+use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::postgres::PgPoolOptions;
+
+/// Every migration in order: number, name, statements.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "create event log", include_str!("../migrations/0001_create_event_log.sql"))];
+
+/// How long to wait for a database that is just starting.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Brings a database up to date. `url` must be the schema's owner; several nodes may try at once, one does it.
+///
+/// A database that is ahead of this binary is left alone: during a rolling upgrade old nodes meet the new schema.
+pub async fn run(url: &str) -> anyhow::Result<()> {
+    let mut migrator = Migrator::new(Embedded).await.context("the migrations are unreadable")?;
+    migrator.set_ignore_missing(true);
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_LIMIT).connect(url).await;
+    let pool = pool.context("cannot connect to PostgreSQL to migrate it")?;
+    let migrated = migrator.run(&pool).await.context("cannot migrate the database");
+    // Closed rather than dropped: a database with connections cannot be a template.
+    pool.close().await;
+    migrated
+}
+
+/// The migrations in this binary, as sqlx wants them.
+#[derive(Debug)]
+struct Embedded;
+
+impl MigrationSource<'static> for Embedded {
+    fn resolve(self) -> futures_util::future::BoxFuture<'static, Result<Vec<Migration>, BoxDynError>> {
+        let migration = |&(number, name, sql): &(i64, &'static str, &'static str)| {
+            Migration::new(number, name.into(), MigrationType::Simple, sql.into(), false)
+        };
+        Box::pin(async move { Ok(MIGRATIONS.iter().map(migration).collect()) })
+    }
+}

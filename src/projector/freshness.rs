@@ -1,0 +1,192 @@
+//! How far the read models got: what a command awaits before it answers, and a frame before it is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aggregates::recorded::{Partition, Position};
+use sqlx::PgPool;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::checkpoints;
+use crate::bus::Bus;
+use crate::log::Log;
+
+/// How long a wait relies on being told before it looks into the database.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The news that a batch was applied, between nodes.
+const SIGNAL: &str = "applied";
+
+/// How far the read models got. Cheap to clone.
+#[derive(Clone)]
+pub struct Freshness {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: Log,
+    pool: PgPool,
+    marks: Vec<watch::Sender<Mark>>,
+    walked: watch::Sender<Position>,
+    looked: Mutex<Option<Instant>>,
+}
+
+/// How far all read models got in one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Every read model has applied the partition's facts up to here.
+    pub(super) applied: Position,
+    /// A read model could not apply a fact and waits for an operator.
+    pub(super) stopped: bool,
+}
+
+impl Freshness {
+    /// Knows nothing yet; `pool` is asked when nobody else tells.
+    pub fn new(log: Log, pool: PgPool) -> Self {
+        let marks = Partition::all().map(|_| watch::Sender::new(Mark::default())).collect();
+        let inner = Inner { log, pool, marks, walked: watch::Sender::new(Position::START), looked: Mutex::new(None) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Waits until every read model has applied the facts of a partition up to a position; `false` on time-out, and at
+    /// once if a read model is stopped before it.
+    pub async fn reached(&self, partition: Partition, position: Position, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut marks = self.mark(partition).subscribe();
+        loop {
+            let mark = *marks.borrow_and_update();
+            if mark.applied >= position {
+                return true;
+            }
+            if mark.stopped && !self.look(PATIENCE).await {
+                return false;
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return false;
+            }
+            if timeout_at(deadline.min(now + PATIENCE), marks.changed()).await.is_err() {
+                // Whoever looks wakes everybody who waits; a look that takes too long is given up with the wait.
+                let _ = timeout_at(deadline, self.look(PATIENCE)).await;
+            }
+        }
+    }
+
+    /// Waits until every read model has applied all facts up to a position; `false` on time-out, and at once if a read
+    /// model is stopped before it or there is no such fact.
+    pub async fn reached_all(&self, position: Position, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut walked = self.inner.walked.subscribe();
+        if timeout_at(deadline.min(Instant::now() + PATIENCE), walked.wait_for(|walked| *walked >= position))
+            .await
+            .is_ok()
+        {
+            return true;
+        }
+        let partitions = async {
+            if self.inner.log.head().await? < position {
+                return Ok(None);
+            }
+            self.inner.log.partition_heads(position).await.map(Some)
+        };
+        let Ok(Ok(Some(heads))) = timeout_at(deadline, partitions).await else { return false };
+        for (partition, head) in Partition::all().zip(heads) {
+            if !self.reached(partition, head, deadline.saturating_duration_since(Instant::now())).await {
+                return false;
+            }
+        }
+        self.passed(position);
+        true
+    }
+
+    /// Everything up to here is applied, except in partitions that are stopped.
+    pub fn applied(&self) -> Position {
+        *self.inner.walked.borrow()
+    }
+
+    /// Follows [`Self::applied`].
+    pub fn watch_applied(&self) -> watch::Receiver<Position> {
+        self.inner.walked.subscribe()
+    }
+
+    /// Takes note that everything up to a position is applied. Called by whoever walks all facts in order and waits for
+    /// each with [`Self::reached`].
+    pub fn passed(&self, position: Position) {
+        self.inner.walked.send_if_modified(|walked| raise(walked, position));
+    }
+
+    /// Whether a read model could not apply a fact of a partition and waits for an operator, so that nobody else should
+    /// wait for it.
+    pub fn is_stopped(&self, partition: Partition) -> bool {
+        self.mark(partition).borrow().stopped
+    }
+
+    /// The partitions that are stopped; for `/health`.
+    pub fn stopped(&self) -> Vec<Partition> {
+        Partition::all().filter(|partition| self.is_stopped(*partition)).collect()
+    }
+
+    /// Takes note of what a projector did, and wakes who waits for it. Never goes back.
+    pub(super) fn note(&self, partition: Partition, mark: Mark) {
+        self.mark(partition).send_if_modified(|known| {
+            let changed = known.stopped != mark.stopped;
+            known.stopped = mark.stopped;
+            raise(&mut known.applied, mark.applied) || changed
+        });
+    }
+
+    /// Tells the other nodes.
+    pub(super) fn announce(bus: &Bus, marks: &[(Partition, Mark)]) {
+        let body: Vec<_> = marks.iter().map(|(partition, mark)| (partition, mark.applied, mark.stopped)).collect();
+        if let Ok(body) = serde_json::to_vec(&body) {
+            bus.publish_signal(SIGNAL, body);
+        }
+    }
+
+    /// Listens to the projectors of other nodes until shutdown.
+    pub async fn follow(&self, bus: &Bus, shutdown: &CancellationToken) {
+        let mut signals = match bus.subscribe_signal(SIGNAL).await {
+            Ok(signals) => signals,
+            Err(error) => return warn!(%error, "Waits will poll: cannot listen to other projectors"),
+        };
+        while let Some(Some(signal)) = shutdown.run_until_cancelled(signals.next()).await {
+            let marks: Vec<(Partition, Position, bool)> = serde_json::from_slice(&signal.body).unwrap_or_default();
+            for (partition, applied, stopped) in marks {
+                if usize::from(partition.0) < self.inner.marks.len() {
+                    self.note(partition, Mark { applied, stopped });
+                }
+            }
+        }
+    }
+
+    /// Looks into the database, unless somebody does or did a moment ago. `false` if nothing was looked up.
+    async fn look(&self, at_most_every: Duration) -> bool {
+        let Ok(mut looked) = self.inner.looked.try_lock() else { return false };
+        if looked.is_some_and(|at| at.elapsed() < at_most_every) {
+            return false;
+        }
+        let marks = match timeout(Duration::from_secs(1), checkpoints::marks(&self.inner.pool)).await {
+            Ok(Ok(marks)) => marks,
+            Ok(Err(_)) | Err(_) => return false,
+        };
+        for (partition, mark) in marks {
+            self.note(partition, mark);
+        }
+        *looked = Some(Instant::now());
+        true
+    }
+
+    fn mark(&self, partition: Partition) -> &watch::Sender<Mark> {
+        &self.inner.marks[usize::from(partition.0)]
+    }
+}
+
+/// Moves a position forward; `false` if it was there already.
+fn raise(known: &mut Position, position: Position) -> bool {
+    let raised = position > *known;
+    *known = position.max(*known);
+    raised
+}

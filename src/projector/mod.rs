@@ -1,0 +1,6 @@
+//! Applies facts to the read models, and tells who waits how far it got.
+
+mod checkpoints;
+mod freshness;
+
+pub use freshness::Freshness;

@@ -1,0 +1,9 @@
+//! Everything that is tested from the outside, in one binary: it links once and starts its servers once.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test is where time, ids and panics come from")]
+#![allow(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
+
+mod support;
+
+mod log;
+mod servers;
+mod tidy;

@@ -1,0 +1,7 @@
+//! What the tests stand on: servers, a database each, characters that speak HTTP, and patience with a limit.
+
+pub(crate) mod app;
+pub(crate) mod database;
+pub(crate) mod eventually;
+pub(crate) mod node;
+pub(crate) mod servers;
