@@ -11,8 +11,10 @@ use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::postgres::PgPoolOptions;
 
 /// Every migration in order: number, name, statements.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "create event log", include_str!("../migrations/0001_create_event_log.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "create event log", include_str!("../migrations/0001_create_event_log.sql")),
+    (3, "create read models", include_str!("../migrations/0003_create_read_models.sql")),
+];
 
 /// How long to wait for a database that is just starting.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

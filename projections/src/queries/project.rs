@@ -1,7 +1,7 @@
-//! Facts to rows of `queries`, and to `query_details`, by which a list is narrowed.
+//! Facts to rows of `queries`, and to `query_details`, by which they are searched.
 //!
-//! The details have a table of their own because their indexes are dear to update, a search's above all, and every message
-//! changes its query's row.
+//! The details have a table of their own because a search's index is dear to update, and every message changes its query's
+//! row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +78,7 @@ fn column<'a, T>(rows: &[&'a QueryRow], value: impl Fn(&'a QueryRow) -> T) -> Ve
     rows.iter().map(|row| value(row)).collect()
 }
 
-/// Keeps what a query is searched by: its details, and all of them in lower case, one per line so that no match spans two.
+/// Keeps what a query is searched by: all its details in lower case, one per line so that no match spans two.
 async fn save_details(
     conn: &mut PgConnection,
     rows: &BTreeMap<QueryId, QueryRow>,
@@ -89,24 +89,16 @@ async fn save_details(
     };
     let rows: Vec<_> = described.keys().map(|query| &rows[query]).collect();
     sqlx::query(
-        "insert into query_details as d (query_id, donor, test, stage, device, search, position)
-         select * from unnest(
-             $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]
-         )
+        "insert into query_details as d (query_id, donor, search, position)
+         select * from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
          on conflict (query_id) do update
          set donor = excluded.donor,
-             test = excluded.test,
-             stage = excluded.stage,
-             device = excluded.device,
              search = excluded.search,
              position = excluded.position
          where excluded.position > d.position",
     )
     .bind(column(&rows, |row| row.query_id.get()))
     .bind(column(&rows, |row| row.donor.as_str()))
-    .bind(column(&rows, |row| row.test.as_str()))
-    .bind(column(&rows, |row| row.stage.as_str()))
-    .bind(column(&rows, |row| row.device.as_str()))
     .bind(column(&rows, search))
     .bind(described.values().map(|position| position.0).collect::<Vec<_>>())
     .execute(conn)
