@@ -35,21 +35,25 @@ impl Desk {
         Self { pool: PgPoolOptions::new().max_connections(4).connect_lazy_with(options), _database: database }
     }
 
-    /// Read models after some facts about [`QUERY`] and [`CALL`].
-    async fn after(facts: impl IntoIterator<Item = Event>) -> Self {
-        let desk = Self::open().await;
+    /// Forgets everything and starts again with some facts about [`QUERY`] and [`CALL`].
+    async fn given(&self, facts: impl IntoIterator<Item = Event>) {
+        self.clear().await;
         let mut log = Log::default();
         for fact in facts {
             log.add(QUERY, fact);
         }
-        desk.project(&log.0).await.unwrap();
-        desk
+        self.project(&log.0).await.unwrap();
     }
 
-    /// The row of [`QUERY`] after some facts about it.
-    async fn query_after<const N: usize>(facts: [DonorQueryEvent; N]) -> QueryRow {
-        let desk = Self::after(facts.map(Event::DonorQuery)).await;
-        queries::find(&desk.pool, QUERY).await.unwrap().expect("the query is there")
+    /// The row of [`QUERY`] after these facts about it and no others.
+    async fn row_after<const N: usize>(&self, facts: [DonorQueryEvent; N]) -> QueryRow {
+        self.given(facts.map(Event::DonorQuery)).await;
+        queries::find(&self.pool, QUERY).await.unwrap().expect("the query is there")
+    }
+
+    async fn clear(&self) {
+        let tables: Vec<&str> = Projection::ALL.iter().flat_map(|projection| projection.tables()).copied().collect();
+        sqlx::query(&format!("truncate {}", tables.join(", "))).execute(&self.pool).await.unwrap();
     }
 
     /// Applies a batch to every read model in one transaction.
@@ -141,7 +145,8 @@ fn session_fact(query: QueryId, fact: &DonorQueryEvent) -> Option<(CallId, CallS
 
 #[tokio::test]
 async fn an_opened_query_waits_for_anybody() {
-    let row = Desk::query_after([opened()]).await;
+    let desk = Desk::open().await;
+    let row = desk.row_after([opened()]).await;
     let expected = QueryRow {
         query_id: QUERY,
         donor: "Dana Donor".to_owned(),
@@ -177,58 +182,64 @@ async fn an_opened_query_waits_for_anybody() {
 
 #[tokio::test]
 async fn an_accepted_query_is_held_and_still_waits_for_words() {
-    let row = Desk::query_after([opened(), accepted_by(&ada())]).await;
+    let desk = Desk::open().await;
+    let row = desk.row_after([opened(), accepted_by(&ada())]).await;
     assert_eq!((row.standing.status, row.standing.assigned_to_id), (QueryStatus::InProgress, Some(ada().id)));
     assert_eq!((row.waiting_since, row.version), (Some(NOON), 2));
 }
 
 #[tokio::test]
 async fn marks_move_the_status_and_the_wait() {
+    let desk = Desk::open().await;
     let in_progress = [opened(), marked_in_progress(staff(&ada()))];
-    let row = Desk::query_after(in_progress.clone()).await;
+    let row = desk.row_after(in_progress.clone()).await;
     assert_eq!((row.standing.status, row.waiting_since), (QueryStatus::InProgress, None));
 
     let [first, second] = in_progress;
-    let row = Desk::query_after([first, second, marked_pending_reply(donor())]).await;
+    let row = desk.row_after([first, second, marked_pending_reply(donor())]).await;
     assert_eq!((row.standing.status, row.waiting_since), (QueryStatus::PendingReply, Some(NOON)));
 }
 
 #[tokio::test]
 async fn a_transfer_moves_the_query_and_is_remembered_after_it_was_taken_up() {
-    let row = Desk::query_after([opened(), transferred(&ada(), &ben())]).await;
+    let desk = Desk::open().await;
+    let row = desk.row_after([opened(), transferred(&ada(), &ben())]).await;
     assert_eq!((row.standing.status, row.standing.assigned_to_id), (QueryStatus::Transferred, Some(ben().id)));
     assert_eq!((row.transferred_to.as_deref(), row.transferred_to_user_id), (Some("Ben"), Some(ben().id)));
     assert_eq!((row.transferred_by_id, row.transfer_note.as_deref()), (Some(ada().id), Some("Speaks Dutch")));
 
-    let accepted = Desk::query_after([opened(), transferred(&ada(), &ben()), accepted_by(&ben())]).await;
+    let accepted = desk.row_after([opened(), transferred(&ada(), &ben()), accepted_by(&ben())]).await;
     assert_eq!(accepted.standing.status, QueryStatus::InProgress);
     assert_eq!(accepted.transferred_to, row.transferred_to);
 }
 
 #[tokio::test]
 async fn a_reminder_bumps_the_time_and_the_version() {
+    let desk = Desk::open().await;
     let at = noon_plus(60);
     let reminder = DonorQueryEvent::QueryReminded { by: ada().as_ref(), to: ben().as_ref(), at };
-    let row = Desk::query_after([opened(), transferred(&ada(), &ben()), reminder]).await;
+    let row = desk.row_after([opened(), transferred(&ada(), &ben()), reminder]).await;
     assert_eq!((row.updated_at, row.version, row.standing.status), (at, 3, QueryStatus::Transferred));
 }
 
 #[tokio::test]
 async fn a_query_is_closed_by_staff_or_donor_and_opened_again() {
-    let row = Desk::query_after([opened(), resolved_by(&ada())]).await;
+    let desk = Desk::open().await;
+    let row = desk.row_after([opened(), resolved_by(&ada())]).await;
     assert_eq!((row.standing.status, row.resolved_by_id), (QueryStatus::Resolved, Some(ada().id)));
     assert_eq!((row.closed_by_donor, row.waiting_since), (false, None));
 
-    let row = Desk::query_after([opened(), closed_by_donor()]).await;
+    let row = desk.row_after([opened(), closed_by_donor()]).await;
     assert_eq!((row.standing.status, row.resolved_by_id, row.closed_by_donor), (QueryStatus::Resolved, None, true));
 
-    let row = Desk::query_after([opened(), resolved_by(&ada()), reopened(&cleo(), &ben())]).await;
+    let row = desk.row_after([opened(), resolved_by(&ada()), reopened(&cleo(), &ben())]).await;
     assert_eq!((row.standing.status, row.standing.assigned_to_id), (QueryStatus::InProgress, Some(ben().id)));
     assert_eq!((row.resolved_by_id, row.closed_by_donor), (None, false));
 }
 
 #[tokio::test]
 async fn a_correction_changes_what_it_names_and_what_is_found() {
+    let desk = Desk::open().await;
     let edited = DonorQueryEvent::QueryEdited {
         by: ada().as_ref(),
         donor: Some(text("Dana 100%_Doe")),
@@ -237,7 +248,7 @@ async fn a_correction_changes_what_it_names_and_what_is_found() {
         device: None,
         at: NOON,
     };
-    let desk = Desk::after([opened(), edited].map(Event::DonorQuery)).await;
+    desk.given([opened(), edited].map(Event::DonorQuery)).await;
     let row = queries::find(&desk.pool, QUERY).await.unwrap().unwrap();
     assert_eq!((row.donor.as_str(), row.test.as_str()), ("Dana 100%_Doe", "Blood pressure"));
     assert_eq!((row.stage.as_str(), row.device.as_str()), ("Measurement", "Cuff 3"));
@@ -250,11 +261,12 @@ async fn a_correction_changes_what_it_names_and_what_is_found() {
 
 #[tokio::test]
 async fn a_deleted_query_is_found_nowhere() {
-    let desk = Desk::after([opened(), said(Author::Donor, MessageType::Query, "Help")].map(Event::DonorQuery)).await;
+    let desk = Desk::open().await;
+    desk.given([opened(), said(Author::Donor, MessageType::Query, "Help")].map(Event::DonorQuery)).await;
     assert_eq!(messages::of_query(&desk.pool, QUERY, &Page::first(10)).await.unwrap().len(), 1);
 
     let facts = [opened(), said(Author::Donor, MessageType::Query, "Help"), deleted_by(&cleo())];
-    let desk = Desk::after(facts.map(Event::DonorQuery)).await;
+    desk.given(facts.map(Event::DonorQuery)).await;
     assert_eq!(queries::find(&desk.pool, QUERY).await.unwrap(), None);
     assert_eq!(queries::of_ids(&desk.pool, &[QUERY]).await.unwrap(), []);
     let page = Page::first(10);
@@ -267,42 +279,45 @@ async fn a_deleted_query_is_found_nowhere() {
 
 #[tokio::test]
 async fn words_of_people_make_the_preview_and_the_desk_only_counts() {
+    let desk = Desk::open().await;
     let long = "ä".repeat(200);
     let facts = [opened(), said(Author::Staff(ada().as_ref()), MessageType::Chat, &long), told("Noted")];
-    let row = Desk::query_after(facts).await;
+    let row = desk.row_after(facts).await;
     assert_eq!((row.message_count, row.last_message, row.last_message_at), (2, Some("ä".repeat(140)), Some(NOON)));
     assert_eq!(row.waiting_since, None, "staff answered");
 
-    let row = Desk::query_after([
-        opened(),
-        said(Author::Staff(ada().as_ref()), MessageType::Chat, "Hello"),
-        DonorQueryEvent::MessagePosted {
-            message: NOTICE,
-            author: Author::Donor,
-            recipient: None,
-            message_type: MessageType::Chat,
-            content: Personal::Erased(true),
-            call: None,
-            request: None,
-            at: noon_plus(5),
-        },
-    ])
-    .await;
+    let row = desk
+        .row_after([
+            opened(),
+            said(Author::Staff(ada().as_ref()), MessageType::Chat, "Hello"),
+            DonorQueryEvent::MessagePosted {
+                message: NOTICE,
+                author: Author::Donor,
+                recipient: None,
+                message_type: MessageType::Chat,
+                content: Personal::Erased(true),
+                call: None,
+                request: None,
+                at: noon_plus(5),
+            },
+        ])
+        .await;
     assert_eq!((row.last_message.as_deref(), row.waiting_since), (Some("[erased]"), Some(noon_plus(5))));
 }
 
 #[tokio::test]
 async fn requests_and_calls_show_in_the_row_while_they_last() {
-    let row = Desk::query_after([opened(), call_requested()]).await;
+    let desk = Desk::open().await;
+    let row = desk.row_after([opened(), call_requested()]).await;
     assert_eq!(row.standing.pending_request_id, Some(REQUEST));
     for answer in [request_accepted_by(&ada()), request_rejected_by(&ada()), request_cancelled(donor())] {
-        let row = Desk::query_after([opened(), call_requested(), answer]).await;
+        let row = desk.row_after([opened(), call_requested(), answer]).await;
         assert_eq!(row.standing.pending_request_id, None);
     }
     let attached = call_attached(CALL_MESSAGE, staff(&ada()));
-    let row = Desk::query_after([opened(), attached.clone()]).await;
+    let row = desk.row_after([opened(), attached.clone()]).await;
     assert_eq!(row.standing.active_call_id, Some(CALL));
-    let row = Desk::query_after([opened(), attached, call_detached(EndReason::HungUp, donor())]).await;
+    let row = desk.row_after([opened(), attached, call_detached(EndReason::HungUp, donor())]).await;
     assert_eq!(row.standing.active_call_id, None);
 }
 
@@ -328,10 +343,11 @@ fn ids(rows: &[messages::MessageRow]) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_message_says_who_spoke() {
+    let desk = Desk::open().await;
     let system = Author::System;
     let authors = [Author::Donor, Author::Staff(ada().as_ref()), system];
     let facts = authors.into_iter().zip(1..).map(|(author, id)| message(id, author, None, MessageType::Query));
-    let desk = Desk::after(std::iter::once(Event::DonorQuery(opened())).chain(facts)).await;
+    desk.given(std::iter::once(Event::DonorQuery(opened())).chain(facts)).await;
     let rows = messages::of_query(&desk.pool, QUERY, &Page::first(10)).await.unwrap();
     let seen: Vec<_> =
         rows.iter().map(|row| (row.sender_type, row.sender_id, row.sender_name.as_deref(), &*row.donor_name)).collect();
@@ -346,6 +362,7 @@ async fn a_message_says_who_spoke() {
 
 #[tokio::test]
 async fn a_revised_message_keeps_its_place() {
+    let desk = Desk::open().await;
     let at = noon_plus(90);
     let revision = DonorQueryEvent::MessageRevised {
         message: NOTICE,
@@ -355,7 +372,7 @@ async fn a_revised_message_keeps_its_place() {
         at,
     };
     let said = said(Author::Donor, MessageType::Chat, "Thanks");
-    let desk = Desk::after([opened(), told("requested a call"), said, revision].map(Event::DonorQuery)).await;
+    desk.given([opened(), told("requested a call"), said, revision].map(Event::DonorQuery)).await;
     let row = messages::find(&desk.pool, NOTICE).await.unwrap().unwrap();
     assert_eq!(
         (row.content.as_str(), row.message_type, row.call_id),
@@ -415,18 +432,19 @@ async fn conversations_are_read_in_pages_and_by_people() {
 
 #[tokio::test]
 async fn a_call_is_created_started_and_ended() {
+    let desk = Desk::open().await;
     let facts = [call_created(), call_started(), call_ended(EndReason::Expired)].map(Event::CallSession);
-    let desk = Desk::after(facts[..1].to_vec()).await;
+    desk.given(facts[..1].to_vec()).await;
     let row = calls::find(&desk.pool, CALL).await.unwrap().unwrap();
     assert_eq!((row.status, row.admin_id, row.request_id), (CallStatus::Created, Some(ada().id), Some(REQUEST)));
     assert_eq!((row.mode, row.started_at, row.expires_at), (CallMode::Video, None, noon_plus(3600)));
     assert_eq!(calls::active_of_query(&desk.pool, QUERY).await.unwrap(), Some(row));
 
-    let desk = Desk::after(facts[..2].to_vec()).await;
+    desk.given(facts[..2].to_vec()).await;
     let row = calls::by_room(&desk.pool, &RoomName::new("quiet-otter")).await.unwrap().unwrap();
     assert_eq!((row.status, row.started_at), (CallStatus::Started, Some(NOON)));
 
-    let desk = Desk::after(facts).await;
+    desk.given(facts).await;
     let rows = calls::of_query(&desk.pool, QUERY).await.unwrap();
     assert_eq!(rows, calls::of_ids(&desk.pool, &[CALL]).await.unwrap());
     assert_eq!((rows[0].status, rows[0].ended_at), (CallStatus::Ended, Some(NOON)));
@@ -436,7 +454,8 @@ async fn a_call_is_created_started_and_ended() {
 
 #[tokio::test]
 async fn a_request_is_made_once_and_answered_once() {
-    let desk = Desk::after([opened(), call_requested()].map(Event::DonorQuery)).await;
+    let desk = Desk::open().await;
+    desk.given([opened(), call_requested()].map(Event::DonorQuery)).await;
     let row = requests::pending_of_query(&desk.pool, QUERY).await.unwrap().unwrap();
     assert_eq!((row.request_id, row.mode, row.message_id), (REQUEST, CallMode::Video, REQUEST_MESSAGE));
     assert_eq!((row.status, row.admin_id, row.call_id), (CallRequestStatus::Pending, None, None));
@@ -447,7 +466,7 @@ async fn a_request_is_made_once_and_answered_once() {
         (request_cancelled(donor()), CallRequestStatus::Cancelled, None, None),
     ];
     for (answer, status, admin, call) in answers {
-        let desk = Desk::after([opened(), call_requested(), answer].map(Event::DonorQuery)).await;
+        desk.given([opened(), call_requested(), answer].map(Event::DonorQuery)).await;
         let row = requests::find(&desk.pool, REQUEST).await.unwrap().unwrap();
         assert_eq!((row.status, row.admin_id, row.call_id), (status, admin, call));
         assert_eq!(requests::pending_of_query(&desk.pool, QUERY).await.unwrap(), None);
@@ -532,11 +551,11 @@ async fn a_batch_applied_twice_changes_nothing() {
 #[tokio::test]
 async fn however_a_history_is_cut_the_rows_are_the_same() {
     let log = Log::random(2, 5, 60);
-    let whole = Desk::open().await;
-    whole.project(&log.0).await.unwrap();
-    let expected = whole.rows().await;
+    let desk = Desk::open().await;
+    desk.project(&log.0).await.unwrap();
+    let expected = desk.rows().await;
     for length in [1, 2, 7, 50] {
-        let desk = Desk::open().await;
+        desk.clear().await;
         for batch in log.0.chunks(length) {
             desk.project(batch).await.unwrap();
         }
@@ -547,14 +566,15 @@ async fn however_a_history_is_cut_the_rows_are_the_same() {
 #[tokio::test]
 async fn partitions_may_overtake_each_other() {
     let log = Log::random(2, 5, 60);
-    let together = Desk::open().await;
-    together.project(&log.0).await.unwrap();
-    let apart = Desk::open().await;
+    let desk = Desk::open().await;
+    desk.project(&log.0).await.unwrap();
+    let together = desk.rows().await;
+    desk.clear().await;
     for partition in Partition::all() {
         let of_partition: Vec<_> = log.0.iter().filter(|fact| fact.partition() == partition).cloned().collect();
-        apart.project(&of_partition).await.unwrap();
+        desk.project(&of_partition).await.unwrap();
     }
-    assert_eq!(apart.rows().await, together.rows().await);
+    assert_eq!(desk.rows().await, together);
 }
 
 #[tokio::test]
