@@ -56,6 +56,8 @@ create index queries_of_stage on read.queries (stage, status, created_at, query_
     where not deleted;
 create index queries_of_device on read.queries (device, status, created_at, query_id)
     where not deleted;
+create index queries_of_donor_deleted on read.queries (donor_id)
+    where deleted;
 create index queries_of_session on read.queries (donor_session)
     where not deleted;
 

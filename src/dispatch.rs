@@ -130,7 +130,7 @@ impl Dispatcher {
         context: &CommandContext,
     ) -> Result<Position, DispatchError> {
         let _turn = self.turn(query).await;
-        let subject = self.subject(query).await?;
+        let (_, subject) = self.load(query).await?.0.about(query).ok_or(DonorQueryError::NotFound)?;
         for attempt in 0..ATTEMPTS {
             let decision = decide::<CallSession>(id, self.log.load(id).await?, command.clone()).await?;
             if decision.events.is_empty() {
@@ -182,11 +182,6 @@ impl Dispatcher {
         Ok(Some(Outcome { position: last_position(&events), events, version, state }))
     }
 
-    async fn subject(&self, query: QueryId) -> Result<DonorId, DispatchError> {
-        let (state, _) = self.load(query).await?;
-        Ok(state.origin().ok_or(DonorQueryError::NotFound)?.donor_id.clone())
-    }
-
     async fn attempt(
         &self,
         id: QueryId,
@@ -195,7 +190,7 @@ impl Dispatcher {
         context: &CommandContext,
     ) -> Result<Outcome, AttemptError> {
         let decision = decide::<DonorQuery>(id, loaded, command.clone()).await?;
-        let subject = decision.state.origin().ok_or(DonorQueryError::NotFound)?.donor_id.clone();
+        let (_, subject) = decision.state.about(id).ok_or(DonorQueryError::NotFound)?;
         if decision.events.is_empty() {
             return self.nothing_new(decision).await;
         }

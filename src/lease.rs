@@ -53,7 +53,8 @@ impl Lease {
     /// Takes the lock if nobody holds it.
     pub async fn try_take(options: &PgConnectOptions, duty: Duty) -> Result<Option<Self>, sqlx::Error> {
         // A holder that vanished without a word loses the lock after ten seconds instead of two hours.
-        let keepalives = [("tcp_keepalives_idle", "4"), ("tcp_keepalives_interval", "2"), ("tcp_keepalives_count", "3")];
+        let keepalives =
+            [("tcp_keepalives_idle", "4"), ("tcp_keepalives_interval", "2"), ("tcp_keepalives_count", "3")];
         let mut connection = PgConnection::connect_with(&options.clone().options(keepalives)).await?;
         let taken: bool =
             sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(duty.key()).fetch_one(&mut connection).await?;

@@ -1,4 +1,4 @@
-//! Proof Concierge: a support desk where every step is a fact that can be proven later.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod accounts;
 pub mod app;
@@ -16,3 +16,4 @@ pub mod projector;
 pub mod push;
 pub mod relay;
 pub mod tail;
+pub mod telemetry;

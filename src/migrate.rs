@@ -13,6 +13,7 @@ use sqlx::postgres::PgPoolOptions;
 /// Every migration in order: number, name, statements.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "create event log", include_str!("../migrations/0001_create_event_log.sql")),
+    (2, "create users", include_str!("../migrations/0002_create_users.sql")),
     (3, "create read models", include_str!("../migrations/0003_create_read_models.sql")),
 ];
 
@@ -31,6 +32,18 @@ pub async fn run(url: &str) -> anyhow::Result<()> {
     // Closed rather than dropped: a database with connections cannot be a template.
     pool.close().await;
     migrated
+}
+
+/// Says how far a database is; an error if it lacks a change that this binary needs.
+pub async fn pending(url: &str) -> anyhow::Result<String> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_LIMIT).connect(url).await?;
+    let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(&pool)
+        .await
+        .context("the database was never migrated; run `concierge migrate`")?;
+    let missing = MIGRATIONS.iter().filter(|(number, ..)| !applied.contains(number)).count();
+    anyhow::ensure!(missing == 0, "{missing} migrations are missing; run `concierge migrate`");
+    Ok(format!("{} migrations applied", applied.len()))
 }
 
 /// The migrations in this binary, as sqlx wants them.

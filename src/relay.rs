@@ -113,14 +113,17 @@ impl Wake {
     /// Waits for a reason to look into the log; `false` if the connection changed and the stream may be another one.
     async fn wait(&mut self) -> bool {
         let hint = async {
-            match &mut self.hints {
-                Some(hints) => hints.next().await.is_some(),
-                None => std::future::pending().await,
+            let heard = match &mut self.hints {
+                Some(hints) => hints.next().await,
+                None => None,
+            };
+            if heard.is_none() {
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             _ = self.appended.changed() => true,
-            _ = hint => true,
+            () = hint => true,
             () = sleep(POLL_EVERY) => true,
             _ = self.link.changed() => false,
         }
@@ -185,7 +188,11 @@ impl Relay {
     }
 
     /// Publishes facts behind the cursor and moves it behind those that are in the stream for certain.
-    pub async fn publish_window(&mut self, cursor: &mut Cursor, window: &[StoredEvent]) -> Result<Progress, RelayError> {
+    pub async fn publish_window(
+        &mut self,
+        cursor: &mut Cursor,
+        window: &[StoredEvent],
+    ) -> Result<Progress, RelayError> {
         let mut heads = cursor.heads.clone();
         let outgoing: Vec<_> = window
             .iter()

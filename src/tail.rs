@@ -46,14 +46,14 @@ pub struct Tail {
 
 enum Live {
     Closed { retry_at: Instant },
-    Opening(Pin<Box<dyn Future<Output = Result<Feed, BusError>> + Send>>),
-    Open(Feed),
+    Opening(Pin<Box<dyn Future<Output = Result<Box<Feed>, BusError>> + Send>>),
+    Open(Box<Feed>),
 }
 
 /// Why a waiting tail woke up.
 enum Woken {
     Delivered(Delivery),
-    Opened(Result<Feed, BusError>),
+    Opened(Result<Box<Feed>, BusError>),
     Ended,
     Retry,
     Look,
@@ -146,7 +146,7 @@ impl Tail {
             }
             Woken::Retry => {
                 let (bus, scope) = (self.bus.clone(), self.scope);
-                self.live = Live::Opening(Box::pin(async move { bus.open_feed(scope).await }));
+                self.live = Live::Opening(Box::pin(async move { bus.open_feed(scope).await.map(Box::new) }));
                 Vec::new()
             }
             Woken::Look => Vec::new(),

@@ -1,7 +1,34 @@
 //! Staff accounts and the tokens of staff and donors. Ordinary rows, not an aggregate.
+//!
+//! [`Accounts::authenticate`] is what every door asks; it answers from memory. An open socket keeps its token and asks
+//! again whenever [`Accounts::changes`] fires (and now and then for the token's own time), so that a deactivated account
+//! loses its sockets as fast as its requests.
 
-use aggregates::ids::DonorId;
-use aggregates::people::{DonorSession, Staff};
+mod directory;
+mod password;
+mod seed;
+mod store;
+mod token;
+mod user;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aggregates::ids::{DonorId, UserId};
+use aggregates::people::{DonorSession, Role, Staff};
+use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use self::directory::Directory;
+use self::password::Passwords;
+use self::token::{Claims, Tokens};
+use crate::clock;
+use crate::config::Secret;
+
+pub use self::seed::seed;
+pub use self::user::{NewUser, User, role_word};
 
 /// Who sent a request, as a token proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +64,147 @@ pub enum TokenError {
     /// Its time is up.
     #[error("token has expired")]
     Expired,
-    /// The account was deactivated or changed since.
+    /// The account was deactivated, or its password changed, since.
     #[error("token is no longer valid")]
     Revoked,
+    /// The account is not in memory and could not be read.
+    #[error("accounts are unavailable")]
+    Unavailable,
+}
+
+/// Why somebody could not log in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Wrong user name or password, or an account that is switched off: callers cannot tell which.
+    #[error("wrong user name or password")]
+    Refused,
+    /// The accounts could not be read.
+    #[error("accounts are unavailable")]
+    Unavailable(#[from] sqlx::Error),
+}
+
+/// Why an account could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Another account has the user name.
+    #[error("user name is taken")]
+    UsernameTaken(UserId),
+    /// No such account.
+    #[error("user not found")]
+    NotFound,
+    /// The accounts could not be read or written.
+    #[error("accounts are unavailable")]
+    Unavailable(#[from] sqlx::Error),
 }
 
 /// Accounts, their cached directory, and the tokens. Cheap to clone.
 #[derive(Clone)]
-pub struct Accounts {}
+pub struct Accounts {
+    pool: PgPool,
+    directory: Arc<Directory>,
+    tokens: Arc<Tokens>,
+    passwords: Passwords,
+}
 
 impl Accounts {
+    /// Reads the accounts into memory. [`Self::follow`] keeps them up to date.
+    pub async fn open(pool: PgPool, jwt_secret: &Secret) -> Result<Self, sqlx::Error> {
+        let directory = Arc::new(Directory::load(pool.clone()).await?);
+        Ok(Self { pool, directory, tokens: Arc::new(Tokens::new(jwt_secret)), passwords: Passwords::new() })
+    }
+
+    /// Follows the changes that other nodes make, until the node stops.
+    pub async fn follow(self, stop: CancellationToken) {
+        self.directory.follow(stop).await;
+    }
+
     /// Who a token speaks for right now. In memory but for accounts not seen before.
-    pub async fn authenticate(&self, _token: &str) -> Result<Principal, TokenError> {
-        unimplemented!()
+    pub async fn authenticate(&self, token: &str) -> Result<Principal, TokenError> {
+        match self.tokens.read(token, clock::now())? {
+            Claims::Donor(donor) => Ok(Principal::Donor(donor)),
+            Claims::Staff { id, version } => self.staff(id, version).await.map(Principal::Staff),
+        }
+    }
+
+    async fn staff(&self, id: UserId, version: i32) -> Result<Staff, TokenError> {
+        let mut user = self.directory.get(id);
+        let is_newer_than_memory = user.as_ref().is_none_or(|user| user.version < version);
+        if is_newer_than_memory {
+            self.directory.refresh().await.map_err(|error| {
+                error!(%error, "Could not read the directory of accounts");
+                TokenError::Unavailable
+            })?;
+            user = self.directory.get(id);
+        }
+        match user {
+            Some(user) if user.is_active && user.version == version => Ok(user.as_staff()),
+            _ => Err(TokenError::Revoked),
+        }
+    }
+
+    /// Checks a password and hands out a token. Unknown names, wrong passwords and accounts that are switched off take the
+    /// same time and get the same answer.
+    pub async fn log_in(&self, username: &str, password: &str) -> Result<(User, String), LoginError> {
+        let (user, hash) = store::by_username(&self.pool, username).await?.unzip();
+        let fits = self.passwords.verify(password.to_owned(), hash).await;
+        let user = user.filter(|user| fits && user.is_active).ok_or(LoginError::Refused)?;
+        info!(user.id = %user.id, "Staff member {} logged in", user.id);
+        let token = self.tokens.staff(&user, clock::now());
+        Ok((user, token))
+    }
+
+    /// A token for the queries of one donor session.
+    pub fn donor_token(&self, donor_id: &DonorId, session: DonorSession) -> String {
+        self.tokens.donor(donor_id, session, clock::now())
+    }
+
+    /// Fires whenever an account was made or changed; carries all of them.
+    pub fn changes(&self) -> watch::Receiver<Arc<BTreeMap<UserId, Arc<User>>>> {
+        self.directory.changes()
+    }
+
+    /// An account, from memory.
+    pub fn find(&self, id: UserId) -> Option<Arc<User>> {
+        self.directory.get(id)
+    }
+
+    /// Every account by id, from memory.
+    pub fn list(&self) -> Arc<BTreeMap<UserId, Arc<User>>> {
+        self.directory.all()
+    }
+
+    /// Makes an account.
+    pub async fn create(&self, new: NewUser) -> Result<User, AccountError> {
+        let hash = self.passwords.hash(new.password.clone()).await;
+        let Some(user) = store::insert(&self.pool, &new, &hash).await? else {
+            let (holder, _) = store::by_username(&self.pool, &new.username).await?.ok_or(AccountError::NotFound)?;
+            return Err(AccountError::UsernameTaken(holder.id));
+        };
+        info!(user.id = %user.id, "Made account {}", user.id);
+        self.directory.refresh().await?;
+        Ok(user)
+    }
+
+    /// Switches an account on or off; its tokens die at once.
+    pub async fn set_active(&self, id: UserId, active: bool) -> Result<User, AccountError> {
+        self.changed(store::set_active(&self.pool, id, active).await?).await
+    }
+
+    /// Changes what an account may do, at once.
+    pub async fn set_role(&self, id: UserId, role: Role) -> Result<User, AccountError> {
+        self.changed(store::set_role(&self.pool, id, role).await?).await
+    }
+
+    /// Changes a password; the account's tokens die at once.
+    pub async fn set_password(&self, id: UserId, password: &str) -> Result<User, AccountError> {
+        let hash = self.passwords.hash(password.to_owned()).await;
+        self.changed(store::set_password(&self.pool, id, &hash).await?).await
+    }
+
+    async fn changed(&self, user: Option<User>) -> Result<User, AccountError> {
+        let user = user.ok_or(AccountError::NotFound)?;
+        info!(user.id = %user.id, "Changed account {}", user.id);
+        self.directory.refresh().await?;
+        Ok(user)
     }
 }

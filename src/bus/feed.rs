@@ -4,6 +4,7 @@
 //! acknowledgments: it ends at the first error, at a reconnect and after two seconds without a sign of life, and its owner
 //! opens another. What was lost in between shows by position.
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl Feed {
                 () = &mut self.silence => return None,
             };
             self.silence.as_mut().reset(Instant::now() + SILENCE);
-            if let Some(delivery) = self.accept(message) {
+            if let ControlFlow::Break(delivery) = self.hear(&message) {
                 return delivery;
             }
         }
@@ -101,24 +102,23 @@ impl Feed {
 
     /// The next fact if it has arrived already.
     pub fn next_now(&mut self) -> Option<Delivery> {
-        while let Some(message) = self.subscriber.next().now_or_never()? {
-            if let Some(delivery) = self.accept(message) {
+        loop {
+            let message = self.subscriber.next().now_or_never()??;
+            if let ControlFlow::Break(delivery) = self.hear(&message) {
                 return delivery;
             }
         }
-        None
     }
 
-    /// Answers the server's bookkeeping (`None`), reads a fact (`Some(Some)`), or gives up (`Some(None)`).
-    #[allow(clippy::option_option, reason = "a message may be bookkeeping, a fact, or the end")]
-    fn accept(&mut self, message: Message) -> Option<Option<Delivery>> {
+    /// Goes on over the server's bookkeeping; stops at a fact, or without one at the end.
+    fn hear(&self, message: &Message) -> ControlFlow<Option<Delivery>> {
         match message.status {
-            None => Some(read(&message)),
+            None => ControlFlow::Break(read(message)),
             Some(StatusCode::IDLE_HEARTBEAT) => {
-                self.let_flow(&message);
-                None
+                self.let_flow(message);
+                ControlFlow::Continue(())
             }
-            Some(_) => Some(None),
+            Some(_) => ControlFlow::Break(None),
         }
     }
 

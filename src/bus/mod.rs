@@ -105,7 +105,8 @@ impl BusError {
 impl Bus {
     /// Connects in the background: returns at once, whether or not NATS is there, and reconnects for ever.
     ///
-    /// `url` is one `nats://` address or several with commas; `prefix` begins every subject and name.
+    /// `url` is one `nats://` address or several with commas, with the credentials in any of them; `prefix` begins every
+    /// subject and name.
     ///
     /// # Errors
     /// Only if the address or the prefix cannot be used.
@@ -121,7 +122,7 @@ impl Bus {
             .collect::<Result<_, _>>()
             .map_err(|_| BusError::Address)?;
         let (sender, link) = watch::channel(Link::default());
-        let client = ConnectOptions::new()
+        let client = log_in(ConnectOptions::new(), &addresses)
             .name(prefix)
             .retry_on_initial_connect()
             .connection_timeout(REQUEST_TIMEOUT)
@@ -166,6 +167,15 @@ impl Bus {
             return Err(BusError::ServerTooOld(self.client.server_info().version));
         }
         Ok(())
+    }
+}
+
+/// The client reads credentials out of its options only and ignores those in an address (async-nats 0.51).
+fn log_in(options: ConnectOptions, addresses: &[ServerAddr]) -> ConnectOptions {
+    let found = addresses.iter().find_map(|address| address.username().zip(address.password()));
+    match found {
+        Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
+        None => options,
     }
 }
 

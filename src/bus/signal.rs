@@ -31,8 +31,8 @@ impl Bus {
 
     /// Listens to a subject (`*` and `>` match as in NATS), now and after every reconnect.
     pub async fn subscribe_signal(&self, subject: &str) -> Result<Signals, BusError> {
-        let subscribed = self.client.subscribe(self.signal_subject(subject)).await;
-        let subscriber = subscribed.map_err(|error| BusError::failed("subscribe to a signal")(error.into()))?;
+        let answer = self.client.subscribe(self.signal_subject(subject)).await;
+        let subscriber = answer.map_err(|error| BusError::failed("subscribe to a signal")(error.into()))?;
         Ok(Signals { subscriber, prefix_length: self.signal_subject("").len() })
     }
 

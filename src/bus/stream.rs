@@ -16,10 +16,10 @@ use super::{Bus, BusError, Scope};
 const MAX_BYTES: i64 = 128 * 1024 * 1024;
 
 /// How long the stream keeps a fact at most.
-const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_AGE: Duration = Duration::from_hours(30 * 24);
 
 /// How long the server recognizes an event id. Only a convenience: compare-and-append is exact without it.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
+const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// The largest message, in bytes. Larger facts travel without their body and are read from the log.
 pub(super) const MAX_MESSAGE: i32 = 1024 * 1024;

@@ -48,3 +48,16 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     };
     SocketAddr::new(ip, listen.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_on_loopback() {
+        let reached = |listen: &str| reachable(listen.parse().unwrap()).to_string();
+        assert_eq!(reached("0.0.0.0:5005"), "127.0.0.1:5005");
+        assert_eq!(reached("[::]:5005"), "[::1]:5005");
+        assert_eq!(reached("192.0.2.7:80"), "192.0.2.7:80");
+    }
+}

@@ -112,7 +112,7 @@ impl Codec {
     }
 
     /// Replaces every sealed box in a payload by its value, or by the mark of an erased one.
-    pub(super) async fn open(&self, payload: &mut Value, place: &Place<'_>) -> Result<(), String> {
+    pub(super) async fn open(&self, payload: &mut Value, place: &Place<'_>) -> Result<(), Unopened> {
         let mut key_ids = Vec::new();
         walk(payload, &mut String::new(), &mut |map, _| key_ids.extend(map.get("$sealed").and_then(sealed_key)));
         if key_ids.is_empty() {
@@ -121,7 +121,7 @@ impl Codec {
         let mut keys = Vec::with_capacity(1);
         key_ids.dedup();
         for id in key_ids {
-            keys.push((id, self.key(id).await.map_err(|error| error.to_string())?));
+            keys.push((id, self.key(id).await?));
         }
         let mut failure = None;
         walk(payload, &mut String::new(), &mut |map, path| {
@@ -136,7 +136,7 @@ impl Codec {
                 None => failure = Some(format!("sealed text at {path} names no key")),
             }
         });
-        failure.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), |failure| Err(Unopened::Text(failure)))
     }
 
     /// Seals the answer to a command; `None` while the donor's key is not stored.
@@ -189,6 +189,37 @@ impl Codec {
             .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
             .ok_or(LogError::WrongMasterKey)?;
         Ok(DataKey { id, cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(bytes))) })
+    }
+}
+
+/// Why a payload did not open: what is stored makes no sense, or its key could not be looked up just now.
+#[derive(Debug)]
+pub(super) enum Unopened {
+    /// The key could not be had.
+    Log(LogError),
+    /// The payload makes no sense.
+    Text(String),
+}
+
+impl Unopened {
+    /// The error for a caller who can say where.
+    pub(super) fn at(self, unreadable: impl FnOnce(String) -> LogError) -> LogError {
+        match self {
+            Self::Log(error) => error,
+            Self::Text(reason) => unreadable(reason),
+        }
+    }
+}
+
+impl From<LogError> for Unopened {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<String> for Unopened {
+    fn from(reason: String) -> Self {
+        Self::Text(reason)
     }
 }
 

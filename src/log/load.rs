@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use aggregates::call_session::CallSession;
 use aggregates::donor_query::DonorQuery;
-use aggregates::ids::{CallId, QueryId};
+use aggregates::ids::{CallId, DonorId, QueryId};
 use aggregates::recorded::{Event, Position, StreamId};
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
@@ -49,6 +49,10 @@ pub trait Logged: Aggregate + 'static {
     fn wrap(event: Self::Event) -> Event;
     /// Unwraps a fact, if it is one of this aggregate's.
     fn unwrap(event: Event) -> Option<Self::Event>;
+    /// The identity in a stored `aggregate_id`.
+    fn parse_id(id: &str) -> Option<Self::Id>;
+    /// The query and the donor it is about, once it exists.
+    fn about(&self, id: Self::Id) -> Option<(QueryId, DonorId)>;
     /// Where hot ones are kept.
     fn cache(caches: &Caches) -> &Cache<StreamId, Loaded<Self>>;
     /// The hash of [`Self::SCHEMA`].
@@ -86,6 +90,14 @@ impl Logged for DonorQuery {
         }
     }
 
+    fn parse_id(id: &str) -> Option<QueryId> {
+        id.parse().ok().map(QueryId::new)
+    }
+
+    fn about(&self, id: QueryId) -> Option<(QueryId, DonorId)> {
+        Some((id, self.origin()?.donor_id.clone()))
+    }
+
     fn cache(caches: &Caches) -> &Cache<StreamId, Loaded<Self>> {
         &caches.queries
     }
@@ -112,6 +124,19 @@ impl Logged for CallSession {
         match event {
             Event::CallSession(event) => Some(event),
             Event::DonorQuery(_) => None,
+        }
+    }
+
+    fn parse_id(id: &str) -> Option<CallId> {
+        id.parse().ok().map(CallId::new)
+    }
+
+    fn about(&self, _id: CallId) -> Option<(QueryId, DonorId)> {
+        match self {
+            Self::Absent => None,
+            Self::Created(about) | Self::Started(about) | Self::Ended { about, .. } => {
+                Some((about.query, about.donor_id.clone()))
+            }
         }
     }
 
@@ -180,7 +205,7 @@ impl Log {
             if sequence != version + 1 {
                 return Err(unreadable(format!("a fact is missing after {version}")));
             }
-            let (_, event) = self.open_payload(stored).await.map_err(unreadable)?;
+            let (_, event) = self.open_payload(stored).await.map_err(|error| error.at(unreadable))?;
             state.apply(A::unwrap(event).ok_or_else(|| unreadable("a fact of another aggregate".to_owned()))?);
             version = sequence;
         }
@@ -192,7 +217,7 @@ impl Log {
         let (mut state, mut version) = (A::default(), 0);
         for stored in self.whole_stream::<A>(A::stream(id)).await? {
             let unreadable = |reason| LogError::Unreadable { position: Position::START, reason };
-            let (_, event) = self.open_payload(stored).await.map_err(unreadable)?;
+            let (_, event) = self.open_payload(stored).await.map_err(|error| error.at(unreadable))?;
             if let Some(event) = A::unwrap(event) {
                 state.apply(event);
             }

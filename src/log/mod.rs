@@ -9,6 +9,7 @@ mod codec;
 mod ids;
 mod load;
 mod read;
+mod store;
 mod writer;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::codec::Place;
+use super::codec::{Place, Unopened};
 use super::{Log, LogError};
 
 /// The columns of a stored fact; `json` is read as text, which is exactly what was written.
@@ -131,6 +131,22 @@ impl Log {
         Ok(Position(head.unwrap_or_default()))
     }
 
+    /// The facts of one stream, opened, in order.
+    pub async fn stream_facts(&self, stream: StreamId) -> Result<Vec<RecordedEvent>, LogError> {
+        let sql =
+            format!("select {COLUMNS} from events where aggregate_type = $1 and aggregate_id = $2 order by sequence");
+        let rows: Vec<Sealed> = sqlx::query_as(&sql)
+            .bind(stream.aggregate_type())
+            .bind(stream.aggregate_id())
+            .fetch_all(&self.inner.pool)
+            .await?;
+        let mut facts = Vec::with_capacity(rows.len());
+        for sealed in rows {
+            facts.push(self.open(&sealed.event).await?);
+        }
+        Ok(facts)
+    }
+
     /// Opens a stored fact: unseals personal text and lifts old formats.
     pub async fn open(&self, stored: &StoredEvent) -> Result<RecordedEvent, LogError> {
         let unreadable = |reason: String| LogError::Unreadable { position: stored.position, reason };
@@ -144,7 +160,7 @@ impl Log {
             payload: parse(&stored.payload)?,
             metadata: Value::Null,
         };
-        let (stream, event) = self.open_payload(serialized).await.map_err(unreadable)?;
+        let (stream, event) = self.open_payload(serialized).await.map_err(|error| error.at(unreadable))?;
         Ok(RecordedEvent {
             position: stored.position,
             event_id: stored.event_id,
@@ -158,7 +174,7 @@ impl Log {
     }
 
     /// Unseals and lifts a payload as cqrs-es reads it.
-    pub(super) async fn open_payload(&self, mut stored: SerializedEvent) -> Result<(StreamId, Event), String> {
+    pub(super) async fn open_payload(&self, mut stored: SerializedEvent) -> Result<(StreamId, Event), Unopened> {
         let stream = StreamId::parse(&stored.aggregate_type, &stored.aggregate_id)
             .ok_or_else(|| format!("unknown stream {}/{}", stored.aggregate_type, stored.aggregate_id))?;
         let place = Place {

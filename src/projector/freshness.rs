@@ -168,10 +168,8 @@ impl Freshness {
         if looked.is_some_and(|at| at.elapsed() < at_most_every) {
             return false;
         }
-        let marks = match timeout(Duration::from_secs(1), checkpoints::marks(&self.inner.pool)).await {
-            Ok(Ok(marks)) => marks,
-            Ok(Err(_)) | Err(_) => return false,
-        };
+        let look = timeout(Duration::from_secs(1), checkpoints::marks(&self.inner.pool));
+        let Ok(Ok(marks)) = look.await else { return false };
         for (partition, mark) in marks {
             self.note(partition, mark);
         }

@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use proof_concierge::bus::Bus;
+use proof_concierge::config::Secret;
 use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::eventually::eventually;
-use crate::support::servers::scratch;
+use crate::support::servers::{scratch, servers};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Tells a second process of this binary that it is the one to be killed, and where its servers live.
@@ -51,6 +53,12 @@ async fn postgres_asks_for_a_password() {
     let (_, address) = postgres.url("postgres").split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let error = PgConnection::connect(&format!("postgres://concierge:wrong@{address}")).await.unwrap_err();
     assert!(error.to_string().contains("password authentication failed"), "{error}");
+}
+
+#[tokio::test]
+async fn the_service_logs_in_with_the_credentials_in_the_address() {
+    let bus = Bus::connect(&Secret::new(servers().nats_url()), "credentials").await.unwrap();
+    eventually(LIMIT, async || *bus.link().borrow(), |link| link.up).await;
 }
 
 #[test]

@@ -81,6 +81,33 @@ pub async fn of_ids(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Vec<
         .await
 }
 
+/// Everything a donor ever asked, deleted queries included: who follows a query has to hear that it was deleted.
+pub async fn ids_of_donor(
+    db: impl PgExecutor<'_>,
+    donor: &DonorId,
+    session: Option<DonorSession>,
+) -> Result<Vec<QueryId>, sqlx::Error> {
+    // Two branches, because each index holds either the deleted queries or the others.
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select query_id
+         from queries
+         where donor_id = $1
+         and not deleted
+         and ($2::uuid is null or donor_session = $2)
+         union all
+         select query_id
+         from queries
+         where donor_id = $1
+         and deleted
+         and ($2::uuid is null or donor_session = $2)",
+    )
+    .bind(donor.as_str())
+    .bind(session.map(|session| session.0))
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(QueryId::new).collect())
+}
+
 /// A page of the queries that a filter lets through, with the length of the whole list.
 pub async fn list(
     db: &PgPool,

@@ -6,6 +6,7 @@
 mod nats;
 mod postgres;
 mod process;
+mod programs;
 
 pub use nats::{NatsOptions, PrivateNats};
 pub use postgres::{PostgresOptions, PrivatePostgres};
@@ -19,9 +20,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use rand::distr::{Alphanumeric, SampleString};
 
+/// How many free ports are tried; what fails that often does not fail for the port.
+const PORT_ATTEMPTS: u32 = 3;
+
 /// Whether the programs of both servers are there.
 pub(crate) fn are_installed() -> bool {
-    postgres::find_programs(None).is_some() && nats::find_program().is_some()
+    programs::postgres(None).is_ok() && programs::nats().is_ok()
 }
 
 /// Takes a directory for this process. The lock goes with the returned file, or with the process however it ends.
@@ -70,17 +74,15 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Starts a server on the given port, or else on free ones until it gets one that stays free.
+/// Starts a server on the given port, or on free ones until it gets one that is still free.
 fn on_some_port<T>(port: Option<u16>, mut start: impl FnMut(u16) -> anyhow::Result<T>) -> anyhow::Result<T> {
     if let Some(port) = port {
         return start(port);
     }
-    let mut last = start(free_port()?);
-    for _ in 0..2 {
-        if last.is_ok() {
-            break;
+    for _ in 1..PORT_ATTEMPTS {
+        if let Ok(started) = start(free_port()?) {
+            return Ok(started);
         }
-        last = start(free_port()?);
     }
-    last
+    start(free_port()?)
 }

@@ -12,13 +12,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::postgres::on_path;
 use super::process::{Process, end_with_this_process};
-use super::{claim, kept_secret, on_some_port, random_password, write_private};
+use super::{claim, kept_secret, on_some_port, programs, random_password, write_private};
 
 const CONFIGURATION: &str = include_str!("../../../nats.conf");
-/// Debian's place, which is on root's `PATH` only.
-const DEBIAN_PROGRAM: &str = "/usr/sbin/nats-server";
 const USER: &str = "concierge";
 const START_LIMIT: Duration = Duration::from_secs(30);
 const GREETING_LIMIT: Duration = Duration::from_secs(1);
@@ -46,7 +43,7 @@ pub struct PrivateNats {
 impl PrivateNats {
     /// Starts the server on whatever its store holds, and returns when it greets with JetStream on.
     pub fn start(options: &NatsOptions) -> anyhow::Result<Self> {
-        let program = options.program.clone().or_else(find_program).context("nats-server is not installed")?;
+        let program = options.program.clone().map_or_else(programs::nats, Ok)?;
         let home = Home::open(&options.data_dir, program)
             .with_context(|| format!("cannot use {} for nats-server", options.data_dir.display()))?;
         let lock = claim(&home.directory)?;
@@ -139,9 +136,4 @@ fn greeting(port: u16) -> io::Result<String> {
 
 fn is_ready(info: &str, name: &str) -> bool {
     info.contains(&format!("\"server_name\":\"{name}\"")) && info.contains("\"jetstream\":true")
-}
-
-/// The installed `nats-server`.
-pub(crate) fn find_program() -> Option<PathBuf> {
-    on_path("nats-server").or_else(|| Path::new(DEBIAN_PROGRAM).is_file().then(|| PathBuf::from(DEBIAN_PROGRAM)))
 }

@@ -15,10 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::process::{Process, end_with_this_process, interrupt, spawn, tail};
-use super::{claim, kept_secret, on_some_port, random_password};
+use super::{claim, kept_secret, on_some_port, programs, random_password};
 
-/// Where Debian's packages put one directory of programs per major version.
-const DEBIAN_PROGRAMS: &str = "/usr/lib/postgresql";
 /// Where a cluster goes whose own directory the user `postgres` cannot reach.
 const FALLBACK: &str = "/var/lib/proof-concierge-dev";
 const ROLE: &str = "concierge";
@@ -132,7 +130,7 @@ impl Cluster {
             chown(secret, Some(uid), Some(gid))?;
         }
         let version = fs::read_to_string(home.join("cluster/PG_VERSION")).ok();
-        let programs = programs(version.as_deref().map(str::trim))?;
+        let programs = programs::postgres(version.as_deref().map(str::trim))?;
         let cluster = Self { home, programs, account, durable, password };
         if version.is_none() {
             cluster.initialize()?;
@@ -295,35 +293,4 @@ fn prepare_home(directory: &Path, account: Option<Account>) -> anyhow::Result<Pa
 fn give_to(account: Account, directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o700))?;
     chown(directory, Some(account.uid), Some(account.gid))
-}
-
-/// Finds the programs of one major version, or the newest: Debian's place first, then `PATH`.
-fn programs(version: Option<&str>) -> anyhow::Result<PathBuf> {
-    if let Some(found) = find_programs(version) {
-        return Ok(found);
-    }
-    match version {
-        Some(version) => bail!("this cluster was made by PostgreSQL {version}, whose programs are not installed"),
-        None => bail!("PostgreSQL is not installed"),
-    }
-}
-
-/// The directory with `postgres` and `initdb`, of one major version or of the newest that is installed.
-pub(crate) fn find_programs(version: Option<&str>) -> Option<PathBuf> {
-    let installed = fs::read_dir(DEBIAN_PROGRAMS).into_iter().flatten().flatten();
-    let mut majors: Vec<u32> = installed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    majors.sort_unstable();
-    let debian = majors.into_iter().rev().filter(|major| version.is_none_or(|wanted| wanted == major.to_string()));
-    let debian = debian.map(|major| Path::new(DEBIAN_PROGRAMS).join(major.to_string()).join("bin"));
-    // `postgres` on the PATH may be of any version; with a cluster of another one it says so itself.
-    debian
-        .chain(on_path("initdb").and_then(|initdb| Some(initdb.parent()?.to_owned())))
-        .find(|bin| bin.join("postgres").is_file() && bin.join("initdb").is_file())
-}
-
-/// Finds a program on the `PATH`, the way a shell does.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
-    let output = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output().ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| PathBuf::from(path.trim()))
 }

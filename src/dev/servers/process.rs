@@ -2,13 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, bail};
 
@@ -89,10 +88,13 @@ impl Drop for Process {
 
 /// Wraps a program so that the kernel interrupts it when this process ends, even by SIGKILL.
 ///
-/// Without `setpriv` (part of util-linux, always there on Debian) it is the bare program, which only `Drop` ends.
+/// Without util-linux's `setpriv`, which every Debian has, it is the bare program, which only `Drop` ends.
 pub(super) fn end_with_this_process(program: &Path) -> Command {
     static SETPRIV: OnceLock<bool> = OnceLock::new();
-    let there = *SETPRIV.get_or_init(|| Command::new("setpriv").arg("--version").output().is_ok());
+    let there = *SETPRIV.get_or_init(|| {
+        let attempt = Command::new("setpriv").args(["--pdeathsig", "INT", "--", "true"]).output();
+        attempt.is_ok_and(|output| output.status.success())
+    });
     let mut command = if there { Command::new("setpriv") } else { Command::new(program) };
     if there {
         command.args(["--pdeathsig", "INT", "--"]).arg(program);

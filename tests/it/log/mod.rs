@@ -4,6 +4,7 @@ mod append;
 mod order;
 mod sealed;
 mod state;
+mod stock;
 
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::ids::{DonorId, QueryId};

@@ -70,12 +70,13 @@ struct RunDirectory {
 impl RunDirectory {
     fn create() -> Self {
         remove_stale();
-        let unlocked = std::env::temp_dir().join(format!("new-{PREFIX}{}", uuid::Uuid::new_v4()));
+        let name = format!("{PREFIX}{}", uuid::Uuid::new_v4());
+        let unlocked = std::env::temp_dir().join(format!("new-{name}"));
         // Others may pass through, because PostgreSQL runs as another user when this process is root, but not look.
         fs::DirBuilder::new().mode(0o711).create(&unlocked).unwrap();
         let lock = File::create(unlocked.join("lock")).unwrap();
         lock.lock().unwrap();
-        let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
+        let path = std::env::temp_dir().join(name);
         fs::rename(&unlocked, &path).unwrap();
         let remover = remover(&path);
         Self { path, _lock: lock, _remover: Mutex::new(remover) }
@@ -91,7 +92,7 @@ fn remover(path: &Path) -> ChildStdin {
     shell.spawn().unwrap().stdin.take().expect("its standard input is a pipe")
 }
 
-/// Removes what processes left that could not clean up, together with clusters that had to live elsewhere.
+/// Removes what processes left that were killed together with their remover.
 fn remove_stale() {
     let own = fs::metadata("/proc/self").unwrap().uid();
     for entry in fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
@@ -105,12 +106,4 @@ fn remove_stale() {
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }
     }
-}
-
-#[tokio::test]
-async fn the_shared_servers_answer_with_the_credentials_in_their_addresses() {
-    let nats_url: reqwest::Url = servers().nats_url().parse().unwrap();
-    assert!(nats_url.password().is_some(), "the shared nats-server asks for credentials");
-    assert!(std::net::TcpStream::connect(("127.0.0.1", nats_url.port().unwrap())).is_ok());
-    sqlx::PgPool::connect(&servers().database_url("postgres")).await.unwrap();
 }

@@ -1,0 +1,253 @@
+//! Fills a read model again from the log, beside the live one, and swaps the two in one transaction.
+//!
+//! The copy lives in the schema `rebuild_<name>`, with how far it got, so that a rebuild that was interrupted goes on where
+//! it stopped. Reads go on all the time and the live read model keeps up meanwhile. A fact that cannot be applied fails the
+//! rebuild: a read model that was rebuilt never lacks anything.
+
+use std::str::FromStr;
+
+use aggregates::recorded::{Partition, Position, RecordedEvent};
+use projections::{Projection, checkpoint};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, Executor, PgConnection};
+use thiserror::Error;
+use tokio::task::{JoinError, JoinSet};
+use tracing::info;
+
+use crate::config::Secret;
+use crate::log::{Log, LogError};
+
+/// How many facts are applied in one transaction.
+const PAGE: i64 = 10_000;
+
+/// The advisory locks of rebuilds begin here, so that a read model is rebuilt once at a time.
+const FIRST_LOCK: i64 = 5_100;
+
+/// Why a read model could not be rebuilt.
+#[derive(Debug, Error)]
+pub enum RebuildError {
+    /// Somebody else is at it.
+    #[error("the read model {0} is being rebuilt already")]
+    Busy(&'static str),
+    /// A fact could not be applied.
+    #[error("the fact at position {position} cannot be applied")]
+    Poison {
+        /// Where.
+        position: Position,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database failed.
+    #[error("database error")]
+    Database(#[from] sqlx::Error),
+    /// A fact could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The reader broke.
+    #[error("reading the log was interrupted")]
+    Interrupted(#[from] JoinError),
+}
+
+/// Rebuilds a read model and returns up to where. `url` leads to the owner of the schema; `progress` hears how far the
+/// copy got and how far it has to go.
+pub async fn rebuild(
+    log: &Log,
+    url: &Secret,
+    projection: Projection,
+    mut progress: impl FnMut(Position, Position),
+) -> Result<Position, RebuildError> {
+    let mut copy = Copy::open(url, projection).await?;
+    info!(projection = projection.name(), position = copy.position.0, "Rebuilding {}", projection.name());
+    copy.fill(log, &mut progress).await?;
+    copy.analyze().await?;
+    // What happened while statistics were gathered is little enough to be applied while the live read model waits.
+    copy.fill(log, &mut progress).await?;
+    copy.swap(log).await?;
+    progress(copy.position, copy.position);
+    Ok(copy.position)
+}
+
+/// The second copy of a read model's tables.
+struct Copy {
+    connection: PgConnection,
+    projection: Projection,
+    schema: String,
+    /// Everything up to here is in the copy.
+    position: Position,
+}
+
+impl Copy {
+    /// Goes on with the copy that an interrupted rebuild left, or makes a new one.
+    async fn open(url: &Secret, projection: Projection) -> Result<Self, RebuildError> {
+        let schema = format!("rebuild_{}", projection.name());
+        let settings = [("search_path", format!("{schema},public")), ("synchronous_commit", "off".to_owned())];
+        let options = PgConnectOptions::from_str(url.expose())?.application_name("concierge rebuild").options(settings);
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let lock = FIRST_LOCK + projection as i64;
+        if !sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(lock).fetch_one(&mut connection).await? {
+            return Err(RebuildError::Busy(projection.name()));
+        }
+        let mut copy = Self { connection, projection, schema, position: Position::START };
+        match copy.left_behind().await? {
+            Some(position) => copy.position = position,
+            None => copy.create().await?,
+        }
+        Ok(copy)
+    }
+
+    /// How far an interrupted rebuild of the same version got.
+    async fn left_behind(&mut self) -> Result<Option<Position>, sqlx::Error> {
+        let table = format!("{}.progress", self.schema);
+        let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
+            .bind(&table)
+            .fetch_one(&mut self.connection)
+            .await?;
+        if !exists {
+            return Ok(None);
+        }
+        let position: Option<i64> = sqlx::query_scalar(&format!("select position from {table} where version = $1"))
+            .bind(self.projection.version())
+            .fetch_optional(&mut self.connection)
+            .await?;
+        Ok(position.map(Position))
+    }
+
+    /// Makes empty tables like the live ones: columns, defaults, constraints, indexes, storage options and grants.
+    async fn create(&mut self) -> Result<(), sqlx::Error> {
+        let schema = &self.schema;
+        let mut transaction = self.connection.begin().await?;
+        transaction.execute(&*format!("drop schema if exists {schema} cascade")).await?;
+        transaction.execute(&*format!("create schema {schema}")).await?;
+        transaction
+            .execute(&*format!("create table {schema}.progress (version int not null, position bigint not null)"))
+            .await?;
+        for table in self.projection.tables() {
+            transaction.execute(&*format!("create table {schema}.{table} (like read.{table} including all)")).await?;
+            let statements: Vec<String> = sqlx::query_scalar(EXTRAS)
+                .bind(format!("read.{table}"))
+                .bind(format!("{schema}.{table}"))
+                .fetch_all(&mut *transaction)
+                .await?;
+            for statement in statements {
+                transaction.execute(&*statement).await?;
+            }
+        }
+        sqlx::query(&format!("insert into {schema}.progress (version, position) values ($1, 0)"))
+            .bind(self.projection.version())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Applies the log page by page until it has less than a page left; the next page is read meanwhile.
+    async fn fill(&mut self, log: &Log, progress: &mut impl FnMut(Position, Position)) -> Result<(), RebuildError> {
+        let mut pages = JoinSet::new();
+        pages.spawn(page(log.clone(), self.position));
+        let mut head = log.head().await?;
+        while let Some(events) = pages.join_next().await {
+            let events = events??;
+            let Some(last) = events.last().map(|event| event.position) else { break };
+            let is_full = events.len() == usize::try_from(PAGE).unwrap_or_default();
+            if is_full {
+                pages.spawn(page(log.clone(), last));
+            }
+            self.apply(&events).await?;
+            head = head.max(last);
+            progress(last, head);
+        }
+        Ok(())
+    }
+
+    /// Applies facts in one transaction with how far the copy got.
+    async fn apply(&mut self, events: &[RecordedEvent]) -> Result<(), RebuildError> {
+        match self.attempt(events).await {
+            Ok(()) => Ok(()),
+            Err(error) if super::poison::is_passing(&error) => Err(error.into()),
+            Err(_) => {
+                // Up to the fact that spoils the page, so that the error can name it.
+                for event in events {
+                    let applied = self.attempt(std::slice::from_ref(event)).await;
+                    applied.map_err(|source| RebuildError::Poison { position: event.position, source })?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn attempt(&mut self, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
+        let Some(last) = events.last() else { return Ok(()) };
+        let mut transaction = self.connection.begin().await?;
+        self.projection.project(&mut transaction, events).await?;
+        sqlx::query(&format!("update {}.progress set position = $1", self.schema))
+            .bind(last.position.0)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.position = last.position;
+        Ok(())
+    }
+
+    /// Gathers statistics, so that the first reads after the swap are planned well.
+    async fn analyze(&mut self) -> Result<(), sqlx::Error> {
+        for table in self.projection.tables() {
+            self.connection.execute(&*format!("analyze {}.{table}", self.schema)).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the copy in the place of the live tables, up to exactly the live checkpoints. Projectors wait meanwhile; reads
+    /// wait only for the exchange of names at the end.
+    async fn swap(&mut self, log: &Log) -> Result<(), RebuildError> {
+        let filled = log.partition_heads(self.position).await?;
+        let mut transaction = self.connection.begin().await?;
+        transaction.execute("lock table public.projection_checkpoints in share row exclusive mode").await?;
+        let live = checkpoint::load(&mut transaction, self.projection).await?;
+        let goal = live.iter().copied().max().unwrap_or_default();
+        while self.position < goal {
+            let mut events = page(log.clone(), self.position).await?;
+            let Some(last) = events.last().map(|event| event.position) else { break };
+            events.retain(|event| event.position <= live[usize::from(event.partition().0)]);
+            self.projection.project(&mut transaction, &events).await?;
+            self.position = last;
+        }
+        let moves: Vec<_> = Partition::all()
+            .zip(live.into_iter().zip(filled))
+            .filter(|(_, (live, filled))| filled > live)
+            .map(|(partition, (live, filled))| (self.projection, partition, live, filled))
+            .collect();
+        checkpoint::advance(&mut transaction, &moves).await?;
+        for table in self.projection.tables() {
+            transaction.execute(&*format!("drop table read.{table}")).await?;
+            transaction.execute(&*format!("alter table {}.{table} set schema read", self.schema)).await?;
+        }
+        transaction.execute(&*format!("drop schema {} cascade", self.schema)).await?;
+        sqlx::query("delete from public.projection_dead_letters where projection = $1")
+            .bind(self.projection.name())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// What `like .. including all` leaves out: storage options and grants.
+const EXTRAS: &str = "
+    select format('alter table %s set (%s)', $2, array_to_string(c.reloptions, ', '))
+    from pg_class c
+    where c.oid = $1::regclass and c.reloptions is not null
+    union all
+    select format('grant %s on %s to %s', a.privilege_type, $2, a.grantee::regrole)
+    from pg_class c
+    cross join aclexplode(c.relacl) a
+    where c.oid = $1::regclass and a.grantee not in (0, c.relowner)";
+
+/// The next facts after a position, opened.
+async fn page(log: Log, after: Position) -> Result<Vec<RecordedEvent>, LogError> {
+    let stored = log.read_after(after, PAGE).await?;
+    let mut events = Vec::with_capacity(stored.len());
+    for event in &stored {
+        events.push(log.open(event).await?);
+    }
+    Ok(events)
+}

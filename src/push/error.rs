@@ -1,0 +1,87 @@
+//! What the feed's routes answer when they refuse, in the shape of all errors of the API.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use crate::accounts::TokenError;
+
+/// Why a request for the feed was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum PushError {
+    /// No token, or one that is not good.
+    #[error("Unauthorized")]
+    Unauthorized,
+    /// A parameter makes no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// No such query, or one of somebody else.
+    #[error("Query not found")]
+    NotFound,
+    /// Too many feeds of one address or donor.
+    #[error("Too many open feeds")]
+    TooMany,
+    /// Too many feeds on this node.
+    #[error("This node serves as many feeds as it can")]
+    Full,
+    /// The log, the read models or the accounts could not be read.
+    #[error("The feed is unavailable")]
+    Unavailable,
+}
+
+/// The body of an error.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorBody {
+    /// The HTTP status.
+    status_code: u16,
+    /// A sentence for people.
+    message: String,
+    /// A stable word for programs.
+    #[schema(value_type = String, example = "UNAUTHORIZED")]
+    code: &'static str,
+    /// The name of the status.
+    #[schema(value_type = String, example = "Unauthorized")]
+    error: &'static str,
+}
+
+impl PushError {
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "QUERY_NOT_FOUND"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_FEEDS"),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "FEEDS_FULL"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "FEED_UNAVAILABLE"),
+        }
+    }
+}
+
+impl From<TokenError> for PushError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid | TokenError::Expired | TokenError::Revoked => Self::Unauthorized,
+            TokenError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl IntoResponse for PushError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status();
+        let error = status.canonical_reason().unwrap_or_default();
+        let body = ErrorBody { status_code: status.as_u16(), message: self.to_string(), code, error };
+        let mut response = (status, Json(body)).into_response();
+        match self {
+            Self::TooMany | Self::Full | Self::Unavailable => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            Self::Unauthorized | Self::Invalid(_) | Self::NotFound => {}
+        }
+        response
+    }
+}

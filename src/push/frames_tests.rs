@@ -1,0 +1,62 @@
+//! Every fact has a frame for staff, and its snapshot shows what donors are told.
+
+use aggregates::donor_query::DonorQueryEvent;
+use aggregates::ids::QueryId;
+use aggregates::personal::Personal;
+use aggregates::recorded::Event;
+use aggregates::testing::{QUERY, recorded, reminded, samples, transferred};
+use aggregates::testing::{ada, ben, opened};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn told(event: Event) -> Vec<(Room, Value)> {
+    let json = |frame: &Frame| serde_json::to_value(frame).expect("a frame is plain data");
+    frames(&recorded(event)).iter().map(|(room, frame)| (*room, json(frame))).collect()
+}
+
+#[test]
+fn every_fact_is_told_as_its_snapshot_says() {
+    for event in samples() {
+        let name = event.name();
+        let told = told(event);
+        let by_room = |wanted: Room| told.iter().find(|(room, _)| *room == wanted).map(|(_, frame)| frame);
+        let frames = json!({ "staff": by_room(Room::Staff), "donor": by_room(Room::Query(QUERY)) });
+        insta::assert_json_snapshot!(name, frames);
+    }
+}
+
+#[test]
+fn every_fact_has_exactly_one_frame_for_staff_and_at_most_one_for_the_donor() {
+    for event in samples() {
+        let rooms: Vec<Room> = told(event).into_iter().map(|(room, _)| room).collect();
+        assert!(matches!(rooms[..], [Room::Staff] | [Room::Staff, Room::Query(QUERY)]), "{rooms:?}");
+    }
+}
+
+#[test]
+fn a_transfer_note_and_a_reminder_stay_among_staff() {
+    let transfer = told(Event::DonorQuery(transferred(&ada(), &ben())));
+    assert!(transfer[0].1["data"].get("note").is_some());
+    assert_eq!(transfer[1].1["data"].get("note"), None);
+    assert_eq!(told(Event::DonorQuery(reminded(&ada(), &ben()))).len(), 1);
+}
+
+#[test]
+fn erased_text_is_told_as_erased() {
+    let DonorQueryEvent::QueryOpened { donor_id, session, test, stage, device, at, .. } = opened() else {
+        panic!("the sample opens a query");
+    };
+    let donor = Personal::Erased(true);
+    let told =
+        told(Event::DonorQuery(DonorQueryEvent::QueryOpened { donor, donor_id, session, test, stage, device, at }));
+    assert!(told.iter().all(|(_, frame)| frame["data"]["donor"] == "[erased]"));
+}
+
+#[test]
+fn a_session_of_donor_tokens_is_never_told() {
+    let DonorQueryEvent::QueryOpened { session, .. } = opened() else { panic!("the sample opens a query") };
+    let told = told(Event::DonorQuery(opened()));
+    assert!(told.iter().all(|(_, frame)| !frame.to_string().contains(&session.0.to_string())));
+    assert_eq!(told[1].0, Room::Query(QueryId::new(QUERY.get())));
+}

@@ -1,0 +1,279 @@
+//! Who listens on this node, and the one place that hands them what happened.
+//!
+//! A frame is written as JSON once and shared by everybody who hears it. Handing over never waits: each listener has a
+//! bounded queue, and one whose queue is full is let go with a reason, so that it resumes instead of missing something.
+//!
+//! The registry's lock also guards the position that was passed last: whoever joins learns exactly which facts will come
+//! to the queue and which have to be read from the log. No fact is in both gaps.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aggregates::donor_query::DonorQueryEvent;
+use aggregates::ids::{DonorId, QueryId};
+use aggregates::recorded::{Event, Position, RecordedEvent};
+use axum::extract::ws::Utf8Bytes;
+use metrics::{counter, gauge};
+use tokio::sync::SetOnce;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::frames::{Room, frames};
+use super::notice::{Notice, text_of};
+use crate::accounts::DonorPrincipal;
+
+/// How many frames may wait for one listener.
+pub const QUEUE: usize = 256;
+
+/// A frame, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where its fact stands in the log.
+    pub position: Position,
+    /// The JSON.
+    pub text: Utf8Bytes,
+}
+
+/// Everybody who listens on this node. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    registry: Arc<Mutex<Registry>>,
+    begun: Arc<SetOnce<()>>,
+}
+
+/// One place at the hub; given up when dropped.
+pub struct Listener {
+    id: ListenerId,
+    hub: Hub,
+    queue: Receiver<Delivery>,
+}
+
+/// What a listener is sure of at the moment it joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Facts after this position come to the queue; facts up to it do not, or may be ignored there.
+    pub passed: Position,
+    /// The queries whose rooms the listener is in; empty for staff, who hear everything.
+    pub rooms: Vec<QueryId>,
+}
+
+/// Why nothing more comes to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// Its queue was full.
+    Slow,
+    /// The node is stopping.
+    Stopping,
+}
+
+type ListenerId = u64;
+
+#[derive(Default)]
+struct Registry {
+    passed: Position,
+    stopping: bool,
+    next_id: ListenerId,
+    listeners: HashMap<ListenerId, Entry>,
+    staff: BTreeSet<ListenerId>,
+    rooms: HashMap<QueryId, BTreeSet<ListenerId>>,
+    donors: HashMap<DonorId, BTreeMap<ListenerId, DonorPrincipal>>,
+}
+
+struct Entry {
+    queue: Sender<Delivery>,
+    donor: Option<DonorId>,
+    rooms: BTreeSet<QueryId>,
+}
+
+impl Hub {
+    /// A hub at which nothing has been said yet.
+    #[allow(clippy::new_without_default, reason = "a hub is made once and on purpose")]
+    pub fn new() -> Self {
+        Self { registry: Arc::default(), begun: Arc::default() }
+    }
+
+    /// Lets listeners in: what happened up to a position has been said, what happens after it will be.
+    pub fn begin(&self, passed: Position) {
+        self.lock().passed = passed;
+        // A second beginning changes nothing for those who wait for the first.
+        let _ = self.begun.set(());
+    }
+
+    /// Waits for [`Self::begin`].
+    pub async fn begun(&self) {
+        self.begun.wait().await;
+    }
+
+    /// Everything up to here has been handed to those who listen.
+    pub fn passed(&self) -> Position {
+        self.lock().passed
+    }
+
+    /// Whether the node is stopping.
+    pub fn is_stopping(&self) -> bool {
+        self.lock().stopping
+    }
+
+    /// Lets a staff member hear everything from now on.
+    pub fn join_staff(&self) -> (Listener, Joined) {
+        let mut registry = self.lock();
+        let (id, queue) = registry.enter(None);
+        registry.staff.insert(id);
+        let joined = Joined { passed: registry.passed, rooms: Vec::new() };
+        (Listener { id, hub: self.clone(), queue }, joined)
+    }
+
+    /// Lets a donor hear the queries they open from now on; [`Listener::follow`] adds those they have.
+    pub fn join_donor(&self, donor: DonorPrincipal) -> Listener {
+        let mut registry = self.lock();
+        let (id, queue) = registry.enter(Some(donor.donor_id.clone()));
+        registry.donors.entry(donor.donor_id.clone()).or_default().insert(id, donor);
+        Listener { id, hub: self.clone(), queue }
+    }
+
+    /// Hands a fact to everybody who may know it, and passes its position.
+    pub fn deliver(&self, fact: &RecordedEvent) {
+        let deliveries = frames(fact)
+            .into_iter()
+            .map(|(room, frame)| (room, Delivery { position: frame.position(), text: text_of(&frame) }))
+            .collect();
+        let mut registry = self.lock();
+        if let Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) = &fact.event {
+            registry.follow_opened(fact.query, |donor| donor.owns(donor_id, *session), donor_id);
+        }
+        registry.pass(fact.position, deliveries);
+    }
+
+    /// Tells everybody who might have heard a fact that it cannot be read, and passes its position.
+    pub fn skip(&self, position: Position, query: QueryId) {
+        let text = Notice::Resync { head: position }.text();
+        let delivery = Delivery { position, text };
+        self.lock().pass(position, vec![(Room::Staff, delivery.clone()), (Room::Query(query), delivery)]);
+    }
+
+    /// Lets everybody go because the node is stopping.
+    pub fn stop(&self) {
+        let mut registry = self.lock();
+        registry.stopping = true;
+        registry.listeners.clear();
+        registry.staff.clear();
+        registry.rooms.clear();
+        registry.donors.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        // Nothing under the lock can leave the registry half changed, so a panic elsewhere does not spoil it.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    /// Adds the rooms of queries and says what is certain from now on.
+    pub fn follow(&self, queries: &[QueryId]) -> Joined {
+        let mut registry = self.hub.lock();
+        for query in queries {
+            registry.enter_room(self.id, *query);
+        }
+        let rooms = registry.listeners.get(&self.id).map(|entry| entry.rooms.iter().copied().collect());
+        Joined { passed: registry.passed, rooms: rooms.unwrap_or_default() }
+    }
+
+    /// Waits for the next frame; says why if none will come. Loses nothing when cancelled.
+    pub async fn next(&mut self) -> Result<Delivery, Parted> {
+        match self.queue.recv().await {
+            Some(delivery) => Ok(delivery),
+            None if self.hub.is_stopping() => Err(Parted::Stopping),
+            None => Err(Parted::Slow),
+        }
+    }
+
+    /// A frame that is waiting already.
+    pub fn waiting(&mut self) -> Option<Delivery> {
+        self.queue.try_recv().ok()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.hub.lock().leave(self.id);
+    }
+}
+
+impl Registry {
+    fn enter(&mut self, donor: Option<DonorId>) -> (ListenerId, Receiver<Delivery>) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let id = self.next_id;
+        self.next_id += 1;
+        if !self.stopping {
+            self.listeners.insert(id, Entry { queue: sender, donor, rooms: BTreeSet::new() });
+        }
+        (id, queue)
+    }
+
+    fn enter_room(&mut self, id: ListenerId, query: QueryId) {
+        if let Some(entry) = self.listeners.get_mut(&id) {
+            entry.rooms.insert(query);
+            self.rooms.entry(query).or_default().insert(id);
+        }
+    }
+
+    fn follow_opened(&mut self, query: QueryId, owns: impl Fn(&DonorPrincipal) -> bool, donor: &DonorId) {
+        let Some(connected) = self.donors.get(donor) else { return };
+        let owners: Vec<_> = connected.iter().filter(|(_, donor)| owns(donor)).map(|(id, _)| *id).collect();
+        for id in owners {
+            self.enter_room(id, query);
+        }
+    }
+
+    fn pass(&mut self, position: Position, deliveries: Vec<(Room, Delivery)>) {
+        let mut slow = Vec::new();
+        let mut handed = 0;
+        for (room, delivery) in deliveries {
+            let hearers = match room {
+                Room::Staff => Some(&self.staff),
+                Room::Query(query) => self.rooms.get(&query),
+            };
+            for id in hearers.into_iter().flatten() {
+                let Some(entry) = self.listeners.get(id) else { continue };
+                match entry.queue.try_send(delivery.clone()) {
+                    Ok(()) => handed += 1,
+                    // A closed queue belongs to a listener that is being dropped and leaves by itself.
+                    Err(mpsc::error::TrySendError::Closed(_)) => {}
+                    Err(mpsc::error::TrySendError::Full(_)) => slow.push(*id),
+                }
+            }
+        }
+        counter!("feed_frames_total").increment(handed);
+        counter!("feed_slow_consumers_total").increment(slow.len() as u64);
+        for id in slow {
+            self.leave(id);
+        }
+        self.passed = self.passed.max(position);
+        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay far below 2^53")]
+        gauge!("feed_position").set(self.passed.0 as f64);
+    }
+
+    fn leave(&mut self, id: ListenerId) {
+        let Some(entry) = self.listeners.remove(&id) else { return };
+        self.staff.remove(&id);
+        for query in entry.rooms {
+            if let Some(hearers) = self.rooms.get_mut(&query) {
+                hearers.remove(&id);
+                if hearers.is_empty() {
+                    self.rooms.remove(&query);
+                }
+            }
+        }
+        if let Some(donor) = entry.donor
+            && let Some(connected) = self.donors.get_mut(&donor)
+        {
+            connected.remove(&id);
+            if connected.is_empty() {
+                self.donors.remove(&donor);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! The feed as pages, for clients that ask instead of listening.
+
+use aggregates::ids::QueryId;
+use aggregates::recorded::Position;
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::{ErrorBody, PushError};
+use super::feed::{Audience, End};
+use super::frames::Frame;
+use super::{Caller, Push};
+
+const DEFAULT_LIMIT: i64 = 200;
+const MAX_LIMIT: i64 = 1_000;
+
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Facts after this position; from the beginning if absent.
+    #[param(minimum = 0)]
+    after: Option<i64>,
+    /// How many facts to look at, at most.
+    #[param(minimum = 1, maximum = 1000, default = 200)]
+    limit: Option<i64>,
+    /// Only facts about this query.
+    query: Option<i64>,
+}
+
+/// A page of the feed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventPage {
+    /// The facts, in order; fewer than the limit even in the middle if some are not for this caller.
+    events: Vec<Frame>,
+    /// The cursor for the next page.
+    #[schema(value_type = i64)]
+    next: Position,
+    /// Everything up to here can be read; the last page is the one whose `next` reaches it.
+    #[schema(value_type = i64)]
+    head: Position,
+}
+
+/// A page of the live feed.
+///
+/// Staff get every fact, donors those about their own queries. A fact is on a page only after the reads it invites show it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "feed",
+    operation_id = "feedPage",
+    params(PageQuery),
+    security(("staff" = []), ("donor" = [])),
+    responses(
+        (status = 200, body = EventPage),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 404, description = "No such query, or one of somebody else", body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    )
+)]
+pub(super) async fn page(
+    State(push): State<Push>,
+    Query(query): Query<PageQuery>,
+    caller: Caller,
+) -> Result<Json<EventPage>, PushError> {
+    let audience = Audience::of(push.feed.accounts.authenticate(&caller.bearer()?).await?);
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(PushError::Invalid("limit must be between 1 and 1000"));
+    }
+    let after = Position(query.after.unwrap_or_default().max(0));
+    // Read before the queries are listed: whatever was passed is in the read models.
+    let head = push.feed.passed().await.map_err(|error| failed(&error))?;
+    let queries = queries(&push, &audience, query.query.map(QueryId::new)).await?;
+    let history = push.feed.history(&audience, queries.as_deref(), after, head, limit).await;
+    let history = history.map_err(|error| failed(&error))?;
+    let events = history.frames.into_iter().filter_map(|(_, frame)| frame).collect();
+    Ok(Json(EventPage { events, next: history.covered.max(after), head }))
+}
+
+/// The queries to look at; all if there is no list.
+async fn queries(push: &Push, audience: &Audience, only: Option<QueryId>) -> Result<Option<Vec<QueryId>>, PushError> {
+    let donor = match audience {
+        Audience::Staff => return Ok(only.map(|query| vec![query])),
+        Audience::Donor(donor) => donor,
+    };
+    let own = push.feed.queries_of(donor).await.map_err(|error| failed(&error))?;
+    match only {
+        None => Ok(Some(own)),
+        Some(query) if own.contains(&query) => Ok(Some(vec![query])),
+        Some(_) => Err(PushError::NotFound),
+    }
+}
+
+/// What a feed that could not be opened means for a plain request.
+pub(super) fn refused(end: End) -> PushError {
+    match end {
+        End::Unauthorized(_) => PushError::Unauthorized,
+        End::Slow(_) | End::Stopping(_) | End::Unavailable(_) => PushError::Unavailable,
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> PushError {
+    tracing::error!(%error, "Could not read a page of the feed");
+    PushError::Unavailable
+}

@@ -1,0 +1,151 @@
+//! How many feeds may be open at a time: in all, per address, and per donor.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aggregates::ids::DonorId;
+
+use super::error::PushError;
+use super::feed::Audience;
+
+/// How many feeds may be open at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeatLimits {
+    /// On this node.
+    pub total: usize,
+    /// From one address; an office behind one address shares it.
+    pub per_address: usize,
+    /// Of one donor.
+    pub per_donor: usize,
+}
+
+impl Default for SeatLimits {
+    fn default() -> Self {
+        Self { total: 20_000, per_address: 5_000, per_donor: 32 }
+    }
+}
+
+/// Hands out seats. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Seats {
+    limits: SeatLimits,
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// The right to keep one feed open; given back when dropped.
+pub(super) struct Seat {
+    seats: Seats,
+    address: IpAddr,
+    donor: Option<DonorId>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    addresses: HashMap<IpAddr, usize>,
+    donors: HashMap<DonorId, usize>,
+}
+
+impl Seats {
+    pub(super) fn new(limits: SeatLimits) -> Self {
+        Self { limits, taken: Arc::default() }
+    }
+
+    /// Takes a seat before it is known who sits there.
+    pub(super) fn at_address(&self, address: IpAddr) -> Result<Seat, PushError> {
+        let mut taken = self.lock();
+        if taken.total >= self.limits.total {
+            return Err(PushError::Full);
+        }
+        take(&mut taken.addresses, &address, self.limits.per_address)?;
+        taken.total += 1;
+        Ok(Seat { seats: self.clone(), address, donor: None })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        // Counters are changed one at a time, so a panic elsewhere does not spoil them.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Counts the seat for who sits there.
+    pub(super) fn of(&mut self, audience: &Audience) -> Result<(), PushError> {
+        if let Audience::Donor(donor) = audience {
+            take(&mut self.seats.lock().donors, &donor.donor_id, self.seats.limits.per_donor)?;
+            self.donor = Some(donor.donor_id.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock();
+        taken.total -= 1;
+        give_back(&mut taken.addresses, &self.address);
+        if let Some(donor) = &self.donor {
+            give_back(&mut taken.donors, donor);
+        }
+    }
+}
+
+fn take<K: Clone + Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K, limit: usize) -> Result<(), PushError> {
+    let count = counts.entry(key.clone()).or_default();
+    if *count >= limit {
+        return Err(PushError::TooMany);
+    }
+    *count += 1;
+    Ok(())
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use aggregates::ids::DonorId;
+
+    use super::*;
+    use crate::accounts::DonorPrincipal;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_seat_given_up_can_be_taken_again() {
+        let seats = Seats::new(SeatLimits { total: 5, per_address: 1, per_donor: 1 });
+        let seat = seats.at_address(HERE).ok();
+        assert!(matches!(seats.at_address(HERE), Err(PushError::TooMany)));
+        drop(seat);
+        assert!(seats.at_address(HERE).is_ok());
+    }
+
+    #[test]
+    fn a_donor_cannot_sit_everywhere() {
+        let seats = Seats::new(SeatLimits { total: 5, per_address: 5, per_donor: 1 });
+        let donor = Audience::Donor(DonorPrincipal { donor_id: DonorId::new("d-1"), session: None });
+        let mut first = seats.at_address(HERE).ok().expect("the room is empty");
+        let mut second = seats.at_address(HERE).ok().expect("four seats are left");
+        assert!(first.of(&donor).is_ok());
+        assert!(matches!(second.of(&donor), Err(PushError::TooMany)));
+        drop(first);
+        assert!(second.of(&donor).is_ok());
+    }
+
+    #[test]
+    fn a_full_node_turns_everybody_away() {
+        let seats = Seats::new(SeatLimits { total: 1, per_address: 5, per_donor: 1 });
+        let _seat = seats.at_address(HERE).ok();
+        assert!(matches!(seats.at_address(HERE), Err(PushError::Full)));
+    }
+}

@@ -1,0 +1,148 @@
+//! The feed as server-sent events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use aggregates::recorded::Position;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, stream};
+use metrics::{Gauge, gauge};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::error::{ErrorBody, PushError};
+use super::feed::{Audience, End, Line, Subscription};
+use super::notice::Notice;
+use super::seats::Seat;
+use super::{Caller, Push, page};
+
+/// How often a comment keeps proxies from closing a quiet stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// After how long, at least and beyond that at most, a client comes back: spread out, so that they do not come all at once.
+const RETRY_MS: u64 = 1_000;
+const RETRY_SPREAD_MS: u64 = 4_000;
+
+/// Where to begin, and who asks.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct StreamQuery {
+    /// Resume after this position. The header `Last-Event-ID`, which browsers send when they come back, goes first.
+    after: Option<i64>,
+    /// The same as `after`, under the name that others use.
+    last_event_id: Option<i64>,
+    /// A ticket, for clients that cannot send an `Authorization` header.
+    ticket: Option<String>,
+}
+
+/// What one stream holds on to.
+struct Open {
+    subscription: Subscription,
+    is_over: bool,
+    _seat: Seat,
+    _counted: Counted,
+}
+
+/// Counts an open stream for as long as it lives.
+struct Counted(Gauge);
+
+/// The live feed as server-sent events.
+///
+/// Facts are plain messages with their position as `id`; `live`, `heartbeat`, `resync` and `close` are named events. After
+/// `close` the stream ends, and a browser comes back by itself where it stopped.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/stream",
+    tag = "feed",
+    operation_id = "feedStream",
+    params(StreamQuery, ("Last-Event-ID" = Option<i64>, Header, description = "Resume after this position")),
+    security(("staff" = []), ("donor" = []), ()),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 429, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    )
+)]
+pub(super) async fn stream(
+    State(push): State<Push>,
+    Query(query): Query<StreamQuery>,
+    headers: HeaderMap,
+    caller: Caller,
+) -> Result<impl IntoResponse, PushError> {
+    let mut seat = push.seats.at_address(caller.address)?;
+    let token = match &query.ticket {
+        Some(ticket) => push.tickets.redeem(ticket).ok_or(PushError::Unauthorized)?,
+        None => caller.bearer()?,
+    };
+    let audience = Audience::of(push.feed.accounts.authenticate(&token).await?);
+    seat.of(&audience)?;
+    let after = last_event_id(&headers)?.or(query.after).or(query.last_event_id).map(|after| Position(after.max(0)));
+    let subscription = push.feed.open(audience, token, after).await.map_err(page::refused)?;
+    let open = Open { subscription, is_over: false, _seat: seat, _counted: Counted::new() };
+    let no_buffering = (HeaderName::from_static("x-accel-buffering"), "no");
+    Ok(([no_buffering], Sse::new(lines(open)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, PushError> {
+    let invalid = || PushError::Invalid("Last-Event-ID must be a position");
+    match headers.get("last-event-id") {
+        Some(value) if !value.is_empty() => {
+            value.to_str().ok().and_then(|value| value.parse().ok()).map(Some).ok_or_else(invalid)
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn lines(open: Open) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((open, true), |(mut open, is_first)| async move {
+        if open.is_over {
+            return None;
+        }
+        let event = match open.subscription.next().await {
+            Ok(line) => line_event(&line),
+            Err(end) => {
+                open.is_over = true;
+                close_event(end)
+            }
+        };
+        Some((Ok(if is_first { event.retry(retry()) } else { event }), (open, false)))
+    })
+}
+
+fn line_event(line: &Line) -> Event {
+    let event = Event::default().data(line.text.as_str());
+    let event = if line.name == "event" { event } else { event.event(line.name) };
+    match line.position {
+        Some(position) => event.id(position.to_string()),
+        None => event,
+    }
+}
+
+fn close_event(end: End) -> Event {
+    let close = Notice::Close { reason: end.to_string(), resume_after: end.resume_after() };
+    Event::default().event(close.name()).data(close.text().as_str())
+}
+
+fn retry() -> Duration {
+    Duration::from_millis(RETRY_MS + rand::random::<u64>() % RETRY_SPREAD_MS)
+}
+
+impl Counted {
+    fn new() -> Self {
+        let open = gauge!("feed_connections", "mouth" => "sse");
+        open.increment(1);
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}

@@ -1,0 +1,108 @@
+//! Walks along the log and hands each fact to the hub once the read models show it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use aggregates::ids::QueryId;
+use aggregates::recorded::{Partition, Position, RecordedEvent, StoredEvent};
+use futures_util::{StreamExt, stream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::feed::{OPENED_AT_ONCE, open};
+use super::hub::Hub;
+use crate::bus::{Bus, Scope};
+use crate::log::{Log, LogError};
+use crate::projector::Freshness;
+use crate::tail::Tail;
+
+/// How many facts are taken at a time.
+const BATCH: usize = 256;
+
+/// After how long it is worth a warning that the read models are behind.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait before the log is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The only one who tells the hub what happened.
+pub(super) struct Walker {
+    pub(super) log: Log,
+    pub(super) bus: Bus,
+    pub(super) freshness: Freshness,
+    pub(super) hub: Hub,
+}
+
+/// A fact on its way to the hub; without content if nobody can read it.
+struct Step {
+    position: Position,
+    query: QueryId,
+    fact: Option<RecordedEvent>,
+}
+
+impl Walker {
+    /// Walks until the node stops, then lets every listener go.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.walk()).await;
+        self.hub.stop();
+    }
+
+    async fn walk(&self) {
+        let head = self.begin().await;
+        let mut tail = Tail::start(self.log.clone(), self.bus.clone(), Scope::All, head);
+        loop {
+            let batch = tail.next_batch(BATCH).await;
+            let mut steps = pin!(stream::iter(batch).map(|fact| self.step(fact)).buffered(OPENED_AT_ONCE));
+            while let Some(step) = steps.next().await {
+                self.until_shown(Partition::of(step.query), step.position).await;
+                self.freshness.passed(step.position);
+                match step.fact {
+                    Some(fact) => self.hub.deliver(&fact),
+                    None => self.hub.skip(step.position, step.query),
+                }
+            }
+        }
+    }
+
+    /// Opens the hub at the head of the log, as soon as the read models show everything up to there.
+    async fn begin(&self) -> Position {
+        let head = retried(|| self.log.head()).await;
+        let heads = retried(|| self.log.partition_heads(head)).await;
+        for (partition, position) in Partition::all().zip(heads) {
+            self.until_shown(partition, position).await;
+        }
+        self.freshness.passed(head);
+        self.hub.begin(head);
+        info!(position = %head, "The feed begins after {head}");
+        head
+    }
+
+    /// Waits until the read models show a fact. Those of a stopped partition never will, and nobody waits for them.
+    async fn until_shown(&self, partition: Partition, position: Position) {
+        while !self.freshness.reached(partition, position, PATIENCE).await {
+            if self.freshness.is_stopped(partition) {
+                return;
+            }
+            warn!(partition = partition.0, %position, "The feed waits for the read models of partition {}", partition.0);
+        }
+    }
+
+    async fn step(&self, stored: StoredEvent) -> Step {
+        let (position, fact) = retried(|| open(&self.log, stored.clone())).await;
+        Step { position, query: stored.query, fact }
+    }
+}
+
+/// Asks the log until it answers: without it there is nothing to tell.
+async fn retried<T, F: Future<Output = Result<T, LogError>>>(ask: impl Fn() -> F) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "The feed cannot read the log");
+                sleep(RETRY).await;
+            }
+        }
+    }
+}
