@@ -5,5 +5,6 @@
 mod support;
 
 mod log;
+mod projections;
 mod servers;
 mod tidy;
