@@ -4,6 +4,7 @@
 
 mod support;
 
+mod feed;
 mod log;
 mod projections;
 mod servers;
