@@ -1,5 +1,6 @@
 //! Log lines and metrics: structured, filtered, without anybody's data.
 
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -49,7 +50,11 @@ pub fn metrics() -> Result<PrometheusHandle, TelemetryError> {
 pub fn start(config: &Config) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&config.log_filter)?;
     let lines = match config.log_format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .boxed(),
         LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
     };
     Ok(tracing_subscriber::registry().with(filter).with(lines).try_init()?)
