@@ -114,6 +114,8 @@ async fn pages_tell_the_same_as_sockets() {
     assert_eq!(page["events"].as_array().map(Vec::len), Some(1));
     donor.get("/api/v1/events?query=1").await.expect(404);
     donor.get("/api/v1/events?limit=0").await.expect(400);
+    let garbled = donor.get("/api/v1/events?after=soon").await.expect(400).body;
+    assert_eq!(garbled["statusCode"], 400);
     let nobody = desk.client("nonsense").get("/api/v1/events").await.expect(401).body;
     assert_eq!((&nobody["statusCode"], &nobody["code"]), (&json!(401), &json!("UNAUTHORIZED")));
 }
