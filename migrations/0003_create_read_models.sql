@@ -50,6 +50,12 @@ create index queries_transferred on read.queries (transferred_to_user_id, status
     where not deleted and transferred_to_user_id is not null;
 create index queries_of_donor on read.queries (donor_id, status, created_at, query_id)
     where not deleted;
+create index queries_of_test on read.queries (test, status, created_at, query_id)
+    where not deleted;
+create index queries_of_stage on read.queries (stage, status, created_at, query_id)
+    where not deleted;
+create index queries_of_device on read.queries (device, status, created_at, query_id)
+    where not deleted;
 create index queries_of_donor_deleted on read.queries (donor_id)
     where deleted;
 create index queries_of_session on read.queries (donor_session)
@@ -60,17 +66,11 @@ create index queries_of_session on read.queries (donor_session)
 create table read.query_details (
     query_id bigint primary key,
     donor text not null,
-    test text not null,
-    stage text not null,
-    device text not null,
     search text not null,
     position bigint not null
 );
 
 create index query_details_of_donor on read.query_details using hash (donor);
-create index query_details_of_test on read.query_details (test);
-create index query_details_of_stage on read.query_details (stage);
-create index query_details_of_device on read.query_details (device);
 create index query_details_search on read.query_details using gin (search public.gin_trgm_ops);
 
 create table read.messages (

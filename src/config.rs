@@ -148,7 +148,7 @@ impl Default for Config {
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,
-            log_filter: "info".to_owned(),
+            log_filter: "info,sqlx::postgres::notice=warn".to_owned(),
         }
     }
 }

@@ -86,7 +86,7 @@ impl Projection {
     /// Applies a batch inside the caller's transaction.
     ///
     /// The events are ordered by position and may come from one or several partitions. A fact that was applied before is
-    /// skipped; a fact about something whose beginning was never seen fails the batch, because the caller then lost events.
+    /// skipped. A fact of a query or a call whose beginning was never seen fails the batch, because events were lost.
     pub async fn project(self, conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
         match self {
             Self::Queries => queries::project::project(conn, events).await,

@@ -34,6 +34,17 @@ impl Standing {
         deleted: false,
     };
 
+    /// Whether a fact leaves every standing as it is: most facts are messages.
+    pub(crate) const fn ignores(event: &DonorQueryEvent) -> bool {
+        matches!(
+            event,
+            DonorQueryEvent::QueryReminded { .. }
+                | DonorQueryEvent::QueryEdited { .. }
+                | DonorQueryEvent::MessagePosted { .. }
+                | DonorQueryEvent::MessageRevised { .. }
+        )
+    }
+
     /// Takes in the next fact about the query.
     pub(crate) fn apply(&mut self, event: &DonorQueryEvent) {
         match event {

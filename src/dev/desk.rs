@@ -1,31 +1,38 @@
-//! The seam between `concierge dev` and the service: starts the app, and gives it the accounts of a desk of one's own.
+//! The seam between `concierge dev` and the service: makes the accounts of a desk of one's own and starts the app.
 
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 
 use super::Credential;
+use crate::accounts::{Accounts, seed};
+use crate::app::App;
 use crate::config::Config;
+use crate::database::{self, Purpose};
 
 /// The running service.
 pub(super) struct Desk {
-    listener: TcpListener,
+    app: App,
 }
 
 impl Desk {
-    /// Starts the service on a migrated database and makes the accounts.
-    pub(super) async fn start(config: &Config, _staff: &[Credential]) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.listen).await;
-        Ok(Self { listener: listener.with_context(|| format!("cannot listen on {}", config.listen))? })
+    /// Makes the accounts that are missing on a migrated database, then starts the service.
+    pub(super) async fn start(config: &Config, staff: &[Credential]) -> anyhow::Result<Self> {
+        let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
+        let accounts = Accounts::open(pool.clone(), &config.jwt_secret).await.context("cannot read the accounts")?;
+        let people: Vec<_> =
+            staff.iter().map(|person| (person.username, person.name, person.role, person.password.as_str())).collect();
+        seed(&accounts, &people).await.context("cannot make the accounts")?;
+        pool.close().await;
+        Ok(Self { app: App::start(config.clone()).await? })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr().expect("a bound listener has an address")
+        self.app.local_addr()
     }
 
     /// Stops the service after the requests in flight.
     pub(super) async fn stop(self) {
-        drop(self.listener);
+        self.app.stop().await;
     }
 }

@@ -22,6 +22,7 @@ use self::data_dir::DataDir;
 use self::desk::Desk;
 use self::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use crate::config::{Config, Limits, Secret};
+use crate::telemetry;
 
 const DATABASE: &str = "concierge";
 /// Requests per minute that a load tool on the same machine does not reach.
@@ -42,6 +43,8 @@ pub struct DevOptions {
 #[derive(Clone, Debug, Serialize)]
 struct Credential {
     username: &'static str,
+    #[serde(skip)]
+    name: &'static str,
     password: String,
     role: Role,
 }
@@ -61,6 +64,7 @@ struct Addresses<'a> {
 pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     let directory = DataDir::open(&options.data_dir, options.fresh)?;
     let mut config = Config::read()?;
+    telemetry::start(&config)?;
     prepare(&mut config, &directory, options.listen)?;
     let servers = start_servers(&mut config, &directory).await?;
     crate::migrate::run(config.database_url.expose()).await?;
@@ -152,11 +156,11 @@ async fn create_database(server: &str) -> sqlx::Result<()> {
 
 /// The accounts of a desk of one's own: one of each role, with passwords that stay the same until `--fresh`.
 fn staff(directory: &DataDir) -> anyhow::Result<[Credential; 2]> {
-    let credential = |username, role| {
+    let credential = |username, name, role| {
         let password = directory.password(&format!("{username}_password"))?;
-        anyhow::Ok(Credential { username, password, role })
+        anyhow::Ok(Credential { username, name, password, role })
     };
-    Ok([credential("superadmin", Role::SuperAdmin)?, credential("admin", Role::Admin)?])
+    Ok([credential("superadmin", "Super Admin", Role::SuperAdmin)?, credential("admin", "Admin", Role::Admin)?])
 }
 
 /// The signals that ask for an end.

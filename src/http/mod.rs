@@ -1,1 +1,112 @@
-//! http
+//! The REST API of the wire contract: one endpoint per file; the route table says who may call what.
+//!
+//! To add an endpoint: a handler with its `#[utoipa::path]` beside its likes, its line in [`routes`], and its name in the
+//! `routes` function of its folder. The tests tell if one of the three is missing.
+
+mod answer;
+pub mod auth;
+mod body;
+mod donor_queries;
+mod errand;
+pub mod error;
+mod freshness;
+pub mod health;
+mod idempotency;
+mod layers;
+mod lenient;
+pub mod limits;
+mod login;
+mod messages;
+mod openapi;
+mod routes;
+mod rules;
+mod users;
+mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::health::Probe;
+use self::limits::Limits;
+use crate::accounts::Accounts;
+use crate::config::Config;
+use crate::dispatch::Dispatcher;
+use crate::log::Log;
+use crate::projector::Freshness;
+
+pub use self::layers::{ClientAddress, RequestId};
+
+/// The most bytes of a body, as in the old system.
+const BODY_LIMIT: usize = 100 * 1024;
+
+/// Everything the endpoints work with.
+pub struct Api {
+    /// Carries out commands.
+    pub dispatcher: Dispatcher,
+    /// Hands out ids and keeps answers.
+    pub log: Log,
+    /// How far the read models are.
+    pub freshness: Freshness,
+    /// Staff accounts and tokens.
+    pub accounts: Accounts,
+    /// Connections whose `search_path` begins with the read models' schema.
+    pub reads: PgPool,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// How much one caller may ask for.
+    pub limits: Limits,
+    /// What the health report asks about, beside the log and the read models.
+    pub probes: Vec<Probe>,
+    /// What `/metrics` tells.
+    pub metrics: PrometheusHandle,
+}
+
+/// The whole HTTP service. `feed` holds the routes of the live feed: they share the outer layers, but not the table of
+/// routes (they check their own tokens) nor the time limit. `described` is their part of the API's description.
+pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
+    let rest = Router::from(rest())
+        .route_layer(from_fn_with_state(Arc::clone(&api), freshness::fresh_enough))
+        .route_layer(from_fn_with_state(Arc::clone(&api), idempotency::once))
+        .route_layer(from_fn_with_state(Arc::clone(&api), auth::door))
+        .route_layer(from_fn(layers::time_limit))
+        .route_layer(from_fn(layers::measure))
+        .with_state(Arc::clone(&api));
+    let routed = rest
+        .merge(openapi::pages(openapi(described)))
+        .merge(feed)
+        .fallback(layers::no_such_route)
+        .method_not_allowed_fallback(layers::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CatchPanicLayer::custom(layers::panicked));
+    // A router of its own, because a path has to be spelled before it is routed.
+    Router::new()
+        .fallback_service(routed)
+        .layer(map_request(layers::spell))
+        .layer(layers::cors(&api.config))
+        .layer(from_fn_with_state(api, layers::identify))
+}
+
+/// The API's description, without a running service. `feed` describes the routes of the live feed.
+pub fn openapi(feed: OpenApi) -> OpenApi {
+    let mut document = rest().into_openapi();
+    document.merge(feed);
+    openapi::complete(&mut document);
+    document
+}
+
+fn rest() -> OpenApiRouter<Arc<Api>> {
+    let versioned = OpenApiRouter::new()
+        .merge(login::routes())
+        .merge(users::routes())
+        .merge(donor_queries::routes())
+        .merge(messages::routes());
+    OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
+}

@@ -1,6 +1,7 @@
 //! What the feed's routes answer when they refuse, in the shape of all errors of the API.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -58,6 +59,12 @@ impl PushError {
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "FEEDS_FULL"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "FEED_UNAVAILABLE"),
         }
+    }
+}
+
+impl From<QueryRejection> for PushError {
+    fn from(_: QueryRejection) -> Self {
+        Self::Invalid("a parameter has the wrong form")
     }
 }
 

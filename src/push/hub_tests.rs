@@ -21,9 +21,9 @@ fn fact(position: i64, query: QueryId, event: DonorQueryEvent) -> RecordedEvent 
     RecordedEvent { position: Position(position), query, stream: StreamId::DonorQuery(query), ..recorded }
 }
 
-fn session_of(event: &DonorQueryEvent) -> Option<DonorSession> {
+fn session_of(event: &DonorQueryEvent) -> DonorSession {
     match event {
-        DonorQueryEvent::QueryOpened { session, .. } => Some(*session),
+        DonorQueryEvent::QueryOpened { session, .. } => *session,
         other => panic!("{} opens nothing", other.name()),
     }
 }
@@ -59,7 +59,7 @@ fn a_donor_hears_own_queries_and_no_reminders() {
 #[test]
 fn a_query_opened_while_the_donor_listens_is_followed() {
     let hub = hub();
-    let session = session_of(&opened());
+    let session = Some(session_of(&opened()));
     let mut listener = hub.join_donor(DonorPrincipal { donor_id: donor_id(), session });
     hub.deliver(&fact(11, SECOND, opened()));
     hub.deliver(&fact(12, SECOND, accepted_by(&ada())));
@@ -70,7 +70,7 @@ fn a_query_opened_while_the_donor_listens_is_followed() {
 #[test]
 fn a_query_of_another_session_or_donor_is_not_followed() {
     let hub = hub();
-    let session = session_of(&opened());
+    let session = Some(session_of(&opened()));
     let other_session = Some(DonorSession(Uuid::from_u128(99)));
     let mut other = hub.join_donor(DonorPrincipal { donor_id: donor_id(), session: other_session });
     let mut stranger = hub.join_donor(DonorPrincipal { donor_id: DonorId::new("stranger"), session });

@@ -3,6 +3,7 @@
 use aggregates::ids::QueryId;
 use aggregates::recorded::Position;
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -62,9 +63,10 @@ pub(super) struct EventPage {
 )]
 pub(super) async fn page(
     State(push): State<Push>,
-    Query(query): Query<PageQuery>,
+    query: Result<Query<PageQuery>, QueryRejection>,
     caller: Caller,
 ) -> Result<Json<EventPage>, PushError> {
+    let Query(query) = query?;
     let audience = Audience::of(push.feed.accounts.authenticate(&caller.bearer()?).await?);
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {

@@ -28,20 +28,21 @@ impl Default for SeatLimits {
 }
 
 /// Hands out seats. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Seats {
     limits: SeatLimits,
     taken: Arc<Mutex<Taken>>,
 }
 
 /// The right to keep one feed open; given back when dropped.
+#[derive(Debug)]
 pub(super) struct Seat {
     seats: Seats,
     address: IpAddr,
     donor: Option<DonorId>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Taken {
     total: usize,
     addresses: HashMap<IpAddr, usize>,
@@ -134,8 +135,8 @@ mod tests {
     fn a_donor_cannot_sit_everywhere() {
         let seats = Seats::new(SeatLimits { total: 5, per_address: 5, per_donor: 1 });
         let donor = Audience::Donor(DonorPrincipal { donor_id: DonorId::new("d-1"), session: None });
-        let mut first = seats.at_address(HERE).ok().expect("the room is empty");
-        let mut second = seats.at_address(HERE).ok().expect("four seats are left");
+        let mut first = seats.at_address(HERE).expect("the room is empty");
+        let mut second = seats.at_address(HERE).expect("four seats are left");
         assert!(first.of(&donor).is_ok());
         assert!(matches!(second.of(&donor), Err(PushError::TooMany)));
         drop(first);

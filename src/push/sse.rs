@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use aggregates::recorded::Position;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::IntoResponse;
@@ -71,10 +72,11 @@ struct Counted(Gauge);
 )]
 pub(super) async fn stream(
     State(push): State<Push>,
-    Query(query): Query<StreamQuery>,
+    query: Result<Query<StreamQuery>, QueryRejection>,
     headers: HeaderMap,
     caller: Caller,
 ) -> Result<impl IntoResponse, PushError> {
+    let Query(query) = query?;
     let mut seat = push.seats.at_address(caller.address)?;
     let token = match &query.ticket {
         Some(ticket) => push.tickets.redeem(ticket).ok_or(PushError::Unauthorized)?,

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use aggregates::recorded::Position;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
+use futures_util::SinkExt;
 use metrics::gauge;
 use serde::Deserialize;
 use tokio::time::{Instant, Interval, interval_at, timeout};
 
-use super::error::PushError;
+use super::error::{ErrorBody, PushError};
 use super::feed::{Audience, End, Line, Subscription};
 use super::notice::Notice;
 use super::seats::Seat;
@@ -77,15 +79,17 @@ enum Goodbye {
     operation_id = "feedSocket",
     responses(
         (status = 101, description = "Switched to WebSocket; frames as in `GET /api/v1/events`"),
-        (status = 429, description = "Too many connections from this address", body = super::error::ErrorBody),
-        (status = 503, description = "Too many connections to this node", body = super::error::ErrorBody),
+        (status = 400, description = "Not a WebSocket handshake", body = ErrorBody),
+        (status = 429, description = "Too many connections from this address", body = ErrorBody),
+        (status = 503, description = "Too many connections to this node", body = ErrorBody),
     )
 )]
 pub(super) async fn ws(
     State(push): State<Push>,
     caller: Caller,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, PushError> {
+    let upgrade = upgrade.map_err(|_| PushError::Invalid("this route speaks WebSocket"))?;
     let seat = push.seats.at_address(caller.address)?;
     let tracker = push.tracker.clone();
     Ok(upgrade
@@ -213,7 +217,6 @@ async fn answer(
 
 /// Sends a line, and those that wait behind it in the same write.
 async fn send_burst(socket: &mut WebSocket, line: Line, subscription: &mut Subscription) -> Result<(), Goodbye> {
-    use futures_util::SinkExt;
     let burst = async {
         socket.feed(Message::Text(line.text)).await?;
         for _ in 1..BURST {

@@ -4,7 +4,9 @@
 
 mod support;
 
+mod feed;
 mod log;
+mod projections;
 mod projector;
 mod rebuild;
 mod relay;

@@ -23,7 +23,7 @@ use crate::measure::hammer;
 /// How many interleaved rounds the ratio is the median of.
 const ROUNDS: usize = 5;
 
-pub async fn run(desk: &Desk, effort: &Effort) {
+pub(crate) async fn run(desk: &Desk, effort: &Effort) {
     println!("append (version check, idempotency key, sealing and digest) beside pgbench's plain insert");
     let log = Log::open_database(&desk.config).unwrap();
     let pool = PgPool::connect(&desk.postgres_url()).await.unwrap();
@@ -40,7 +40,10 @@ pub async fn run(desk: &Desk, effort: &Effort) {
             let plain = pgbench(desk, clients, time);
             let ours = appends(&log, clients, time).await;
             ratios.push(ours / plain);
-            println!("  {clients:>4} clients: append {ours:>8.0}/s   pgbench {plain:>8.0}/s   ratio {:.2}", ours / plain);
+            println!(
+                "  {clients:>4} clients: append {ours:>8.0}/s   pgbench {plain:>8.0}/s   ratio {:.2}",
+                ours / plain
+            );
         }
         ratios.sort_by(f64::total_cmp);
         println!("  {clients:>4} clients: median ratio {:.2}", ratios[ratios.len() / 2]);
@@ -83,11 +86,7 @@ fn message(query: i64, version: i64) -> Append {
         }],
         subject: DonorId::new(format!("append-{query}")),
         metadata: Metadata::of(&Actor::System, format!("load-{query}-{version}")),
-        key: Some(CommandKey {
-            scope: "load".to_owned(),
-            key: format!("{query}-{version}"),
-            request_hash: [7; 32],
-        }),
+        key: Some(CommandKey { scope: "load".to_owned(), key: format!("{query}-{version}"), request_hash: [7; 32] }),
     }
 }
 

@@ -17,8 +17,8 @@ use crate::client::Client;
 const USERNAME: &str = "load";
 const PASSWORD: &str = "a password for the load generator";
 
-pub struct Desk {
-    pub config: Config,
+pub(crate) struct Desk {
+    pub(crate) config: Config,
     postgres: PrivatePostgres,
     nats: PrivateNats,
     service: Service,
@@ -38,7 +38,7 @@ impl Drop for Service {
 }
 
 impl Desk {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = std::env::temp_dir().join(format!("concierge-load-{}", std::process::id()));
         let postgres = PostgresOptions { data_dir: directory.join("postgres"), durable: true, port: None };
         let postgres = PrivatePostgres::start(&postgres).unwrap();
@@ -65,41 +65,41 @@ impl Desk {
         Self { config, postgres, nats, service, base, token, directory }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.base)
     }
 
-    pub fn staff_token(&self) -> &str {
+    pub(crate) fn staff_token(&self) -> &str {
         &self.token
     }
 
-    pub fn web_socket_url(&self) -> String {
+    pub(crate) fn web_socket_url(&self) -> String {
         format!("{}/api/v1/ws", self.base.replacen("http", "ws", 1))
     }
 
-    pub fn postgres_url(&self) -> String {
+    pub(crate) fn postgres_url(&self) -> String {
         self.postgres.url("postgres")
     }
 
-    pub fn machine(&self) -> String {
+    pub(crate) fn machine(&self) -> String {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         format!("machine: {cores} cores; PostgreSQL durable, nats-server, service and load generator all on it")
     }
 
     /// Waits until the service has been left alone for a while, then says how much memory it holds.
-    pub async fn idle_memory(&self) {
+    pub(crate) async fn idle_memory(&self) {
         tokio::time::sleep(Duration::from_secs(3)).await;
         println!("idle resident memory of `concierge serve`: {:.1} MB\n", self.resident_megabytes());
     }
 
-    pub fn resident_megabytes(&self) -> f64 {
+    pub(crate) fn resident_megabytes(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.service.0.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kilobytes / 1_024.0
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let Self { service, mut postgres, mut nats, directory, .. } = self;
         drop(service);
         postgres.stop();

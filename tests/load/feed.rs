@@ -21,7 +21,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// When the message with a given text was about to be posted.
 type Posted = Arc<Mutex<HashMap<String, Instant>>>;
 
-pub async fn run(desk: &Desk, effort: &Effort) {
+pub(crate) async fn run(desk: &Desk, effort: &Effort) {
     println!("feed (from before the POST to the frame at each listener, all listeners hear every frame)");
     for &listeners in &effort.listeners {
         let posted = Posted::default();

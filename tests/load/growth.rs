@@ -15,7 +15,7 @@ use crate::Effort;
 use crate::desk::Desk;
 use crate::measure::{Timings, hammer};
 
-pub async fn messages(desk: &Desk, effort: &Effort) {
+pub(crate) async fn messages(desk: &Desk, effort: &Effort) {
     println!("growth of one conversation (one client)");
     let client = desk.client();
     let opened = client.open().await.expect("a query opens");
@@ -38,16 +38,13 @@ pub async fn messages(desk: &Desk, effort: &Effort) {
     );
 }
 
-pub async fn lists(desk: &Desk, effort: &Effort) {
+pub(crate) async fn lists(desk: &Desk, effort: &Effort) {
     println!("growth of the desk (a page of ten, newest first, one client)");
     let log = Log::open_database(&desk.config).unwrap();
     let (few, many) = effort.queries;
     let mut medians = Vec::new();
-    let mut count = 0;
     for target in [few, many] {
-        open_queries(&log, target - count).await;
-        count = target;
-        caught_up(desk, &log).await;
+        grow_to(desk, &log, target).await;
         for path in ["/api/v1/donor-queries/in-progress?limit=10", "/api/v1/donor-queries/general?limit=10"] {
             let (client, token) = (desk.client(), desk.staff_token().to_owned());
             let timings = hammer(1, effort.time, move |_, _| {
@@ -61,6 +58,13 @@ pub async fn lists(desk: &Desk, effort: &Effort) {
     }
     println!("  ratio of {many} to {few} queries: {:.2} and {:.2}\n", medians[2] / medians[0], medians[3] / medians[1]);
     log.close().await;
+}
+
+/// Opens queries until the log has at least that many facts, and waits for the read models.
+pub(crate) async fn grow_to(desk: &Desk, log: &Log, facts: i64) {
+    let missing = facts - log.head().await.unwrap().0;
+    open_queries(log, missing.max(0)).await;
+    caught_up(desk, log).await;
 }
 
 /// Appends as many opened queries, hundreds at a time, as an importer would.

@@ -23,19 +23,19 @@ use desk::Desk;
 
 /// How much to do.
 #[derive(Clone, Debug)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// How long each measurement runs.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// How many clients at once.
-    pub clients: Vec<usize>,
+    pub(crate) clients: Vec<usize>,
     /// How many listeners on the feed.
-    pub listeners: Vec<usize>,
+    pub(crate) listeners: Vec<usize>,
     /// How many queries the small and the large desk have.
-    pub queries: (i64, i64),
+    pub(crate) queries: (i64, i64),
     /// How many messages the long conversation has.
-    pub messages: i64,
+    pub(crate) messages: i64,
     /// Which scenarios; all if empty.
-    pub only: Vec<String>,
+    pub(crate) only: Vec<String>,
 }
 
 impl Effort {

@@ -4,35 +4,35 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// How long things took, sorted.
-pub struct Timings {
+pub(crate) struct Timings {
     sorted: Vec<Duration>,
     elapsed: Duration,
     failures: usize,
 }
 
 impl Timings {
-    pub fn new(mut taken: Vec<Duration>, elapsed: Duration, failures: usize) -> Self {
+    pub(crate) fn new(mut taken: Vec<Duration>, elapsed: Duration, failures: usize) -> Self {
         taken.sort_unstable();
         Self { sorted: taken, elapsed, failures }
     }
 
-    pub fn quantile(&self, part: f64) -> Duration {
+    pub(crate) fn quantile(&self, part: f64) -> Duration {
         let last = self.sorted.len().saturating_sub(1);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index between 0 and the last")]
         let index = (last as f64 * part).round() as usize;
         self.sorted.get(index).copied().unwrap_or_default()
     }
 
-    pub fn median(&self) -> Duration {
+    pub(crate) fn median(&self) -> Duration {
         self.quantile(0.5)
     }
 
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.sorted.len() as f64 / self.elapsed.as_secs_f64()
     }
 
     /// One line of a table.
-    pub fn print(&self, what: &str, clients: usize) {
+    pub(crate) fn print(&self, what: &str, clients: usize) {
         let ms = |part| self.quantile(part).as_secs_f64() * 1_000.0;
         println!(
             "{what:<28} {clients:>5} {:>9.0}/s   p50 {:>8.2} ms   p95 {:>8.2} ms   p99 {:>8.2} ms   failed {}",
@@ -46,7 +46,7 @@ impl Timings {
 }
 
 /// Runs `once` over and over on `clients` tasks until the time is up. `once` gets its client's number and turn.
-pub async fn hammer<F, Fut>(clients: usize, time: Duration, once: F) -> Timings
+pub(crate) async fn hammer<F, Fut>(clients: usize, time: Duration, once: F) -> Timings
 where
     F: Fn(usize, usize) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = bool> + Send,

@@ -7,7 +7,7 @@ use crate::client::Opened;
 use crate::desk::Desk;
 use crate::measure::hammer;
 
-pub async fn run(desk: &Desk, effort: &Effort) {
+pub(crate) async fn run(desk: &Desk, effort: &Effort) {
     println!("requests (a command answers when the read models show it)");
     let token: Arc<str> = desk.staff_token().into();
     for &clients in &effort.clients {

@@ -18,7 +18,8 @@ type Known = (Standing, Position);
 
 /// Applies a batch: one select, one upsert of the queries, one of the counters that moved.
 pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
-    let facts = facts_of_queries(events);
+    let mut facts = facts_of_queries(events);
+    facts.retain(|(_, event)| !Standing::ignores(event));
     if facts.is_empty() {
         return Ok(());
     }

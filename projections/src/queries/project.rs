@@ -1,13 +1,13 @@
-//! Facts to rows of `queries`, and to `query_details`, by which a list is narrowed.
+//! Facts to rows of `queries`, and to `query_details`, by which they are searched.
 //!
-//! The details have a table of their own because their indexes are dear to update, a search's above all, and every message
-//! changes its query's row.
+//! The details have a table of their own because a search's index is dear to update, and every message changes its query's
+//! row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::ids::{CallId, CallRequestId, QueryId, UserId};
-use aggregates::recorded::RecordedEvent;
+use aggregates::recorded::{Position, RecordedEvent};
 use sqlx::{FromRow, PgConnection};
 
 use super::query::COLUMNS;
@@ -21,17 +21,16 @@ pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -
         return Ok(());
     }
     let mut rows = load(conn, facts.iter().map(|(recorded, _)| recorded.query).collect()).await?;
-    let mut described = BTreeSet::new();
+    let mut described = BTreeMap::new();
     for (recorded, event) in facts {
         let row = QueryRow::after(rows.remove(&recorded.query), recorded).ok_or_else(|| orphan(recorded))?;
         rows.insert(recorded.query, row);
         if matches!(event, DonorQueryEvent::QueryOpened { .. } | DonorQueryEvent::QueryEdited { .. }) {
-            described.insert(recorded.query);
+            described.insert(recorded.query, recorded.position);
         }
     }
     save(conn, &rows.values().collect::<Vec<_>>()).await?;
-    rows.retain(|query, _| described.contains(query));
-    if rows.is_empty() { Ok(()) } else { save_details(conn, &rows.values().collect::<Vec<_>>()).await }
+    if described.is_empty() { Ok(()) } else { save_details(conn, &rows, &described).await }
 }
 
 async fn load(conn: &mut PgConnection, touched: BTreeSet<QueryId>) -> Result<BTreeMap<QueryId, QueryRow>, sqlx::Error> {
@@ -79,32 +78,29 @@ fn column<'a, T>(rows: &[&'a QueryRow], value: impl Fn(&'a QueryRow) -> T) -> Ve
     rows.iter().map(|row| value(row)).collect()
 }
 
-/// Keeps what a query is searched by: its details, and all of them in lower case, one per line so that no match spans two.
-async fn save_details(conn: &mut PgConnection, rows: &[&QueryRow]) -> Result<(), sqlx::Error> {
+/// Keeps what a query is searched by: all its details in lower case, one per line so that no match spans two.
+async fn save_details(
+    conn: &mut PgConnection,
+    rows: &BTreeMap<QueryId, QueryRow>,
+    described: &BTreeMap<QueryId, Position>,
+) -> Result<(), sqlx::Error> {
     let search = |row: &QueryRow| {
         [row.donor.as_str(), row.donor_id.as_str(), &row.test, &row.stage, &row.device].join("\n").to_lowercase()
     };
+    let rows: Vec<_> = described.keys().map(|query| &rows[query]).collect();
     sqlx::query(
-        "insert into query_details as d (query_id, donor, test, stage, device, search, position)
-         select * from unnest(
-             $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[]
-         )
+        "insert into query_details as d (query_id, donor, search, position)
+         select * from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
          on conflict (query_id) do update
          set donor = excluded.donor,
-             test = excluded.test,
-             stage = excluded.stage,
-             device = excluded.device,
              search = excluded.search,
              position = excluded.position
          where excluded.position > d.position",
     )
-    .bind(column(rows, |row| row.query_id.get()))
-    .bind(column(rows, |row| row.donor.as_str()))
-    .bind(column(rows, |row| row.test.as_str()))
-    .bind(column(rows, |row| row.stage.as_str()))
-    .bind(column(rows, |row| row.device.as_str()))
-    .bind(column(rows, search))
-    .bind(column(rows, |row| row.position.0))
+    .bind(column(&rows, |row| row.query_id.get()))
+    .bind(column(&rows, |row| row.donor.as_str()))
+    .bind(column(&rows, search))
+    .bind(described.values().map(|position| position.0).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

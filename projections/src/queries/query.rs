@@ -115,25 +115,39 @@ pub async fn list(
     order: Order,
     page: &Page<Cursor>,
 ) -> Result<Slice<QueryRow, Cursor>, sqlx::Error> {
-    let mut rows: Vec<QueryRow> = select_page(filter, order, page).build_query_as().fetch_all(db).await?;
+    let found = filter.search(db).await?;
+    let mut rows: Vec<QueryRow> = select_page(filter, &found, order, page).build_query_as().fetch_all(db).await?;
     let more = rows.len() as u64 > page.limit().unsigned_abs();
     rows.truncate(usize::try_from(page.limit()).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|last| order.cursor(last));
-    Ok(Slice { rows, next, total: total(db, filter).await? })
+    Ok(Slice { rows, next, total: total(db, filter, &found).await? })
+}
+
+/// What a search comes to.
+enum Found {
+    /// Nobody searched.
+    Anything,
+    /// Few queries, which are named.
+    These(Vec<i64>),
+    /// So many queries that it is cheaper to look at each one when its turn comes in the list.
+    Many(String),
 }
 
 /// One branch per status, each read from an index in the order of the list; one row more than asked for tells whether
 /// there is a next page.
-fn select_page<'a>(filter: &'a ListFilter, order: Order, page: &'a Page<Cursor>) -> QueryBuilder<'a, Postgres> {
+fn select_page<'a>(
+    filter: &'a ListFilter,
+    found: &'a Found,
+    order: Order,
+    page: &'a Page<Cursor>,
+) -> QueryBuilder<'a, Postgres> {
     let (column, direction) = (order.column(), order.direction());
     let depth = page.offset() + page.limit() + 1;
     let mut sql = QueryBuilder::new(format!("select {COLUMNS} from ("));
     for (index, status) in filter.statuses().iter().enumerate() {
         sql.push(if index == 0 { "(" } else { " union all (" });
-        sql.push(format!("select {COLUMNS} from queries as q where not deleted and status = "));
-        // A literal, because a partial index is chosen when the statement is planned.
-        sql.push(format!("'{status}'"));
-        filter.push_conditions(&mut sql);
+        sql.push(format!("select {COLUMNS} from queries where not deleted and status = ")).push_bind(status.as_str());
+        filter.push_conditions(found, &mut sql);
         if let Some(cursor) = page.cursor() {
             sql.push(format!(" and ({column}, query_id) {} (", order.comparison()));
             sql.push_bind(cursor.at).push(", ").push_bind(cursor.id.get()).push(")");
@@ -146,14 +160,13 @@ fn select_page<'a>(filter: &'a ListFilter, order: Order, page: &'a Page<Cursor>)
 }
 
 /// The length of a list: from the board if it counts exactly this, else counted up to [`COUNT_CAP`].
-async fn total(db: &PgPool, filter: &ListFilter) -> Result<Total, sqlx::Error> {
+async fn total(db: &PgPool, filter: &ListFilter, found: &Found) -> Result<Total, sqlx::Error> {
     if filter.is_counted_by_board() {
         return Ok(Total { count: board::count(db, &filter.statuses(), filter.assigned).await?, exact: true });
     }
-    let mut sql =
-        QueryBuilder::new("select count(*) from (select 1 from queries as q where not deleted and status = any(");
-    sql.push_bind(filter.statuses().iter().map(|status| status.as_str()).collect::<Vec<_>>()).push(")");
-    filter.push_conditions(&mut sql);
+    let mut sql = QueryBuilder::new("select count(*) from (select 1 from queries where not deleted and status = any(");
+    sql.push_bind(filter.statuses().into_iter().map(QueryStatus::as_str).collect::<Vec<_>>()).push(")");
+    filter.push_conditions(found, &mut sql);
     sql.push(" limit ").push_bind(COUNT_CAP + 1).push(") as counted");
     let count: i64 = sql.build_query_scalar().fetch_one(db).await?;
     Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
@@ -171,8 +184,22 @@ impl ListFilter {
         *self == Self { statuses: self.statuses.clone(), assigned: self.assigned, ..Self::default() }
     }
 
+    /// Looks its text up. The names of up to [`COUNT_CAP`] queries are worth more to the planner than its own guess at how
+    /// many there are.
+    async fn search(&self, db: &PgPool) -> Result<Found, sqlx::Error> {
+        let Some(text) = &self.search else { return Ok(Found::Anything) };
+        let pattern = containing(text);
+        let queries: Vec<i64> = sqlx::query_scalar("select query_id from query_details where search like $1 limit $2")
+            .bind(&pattern)
+            .bind(COUNT_CAP + 1)
+            .fetch_all(db)
+            .await?;
+        let few = queries.len() as u64 <= COUNT_CAP.unsigned_abs();
+        Ok(if few { Found::These(queries) } else { Found::Many(pattern) })
+    }
+
     /// Appends everything but the status.
-    fn push_conditions<'a>(&'a self, sql: &mut QueryBuilder<'a, Postgres>) {
+    fn push_conditions<'a>(&'a self, found: &'a Found, sql: &mut QueryBuilder<'a, Postgres>) {
         match self.assigned {
             Assigned::Any => {}
             Assigned::Unassigned => _ = sql.push(" and assigned_to_id is null"),
@@ -181,19 +208,21 @@ impl ListFilter {
         push(sql, " and transferred_to_user_id = ", self.transferred_to.map(UserId::get));
         push(sql, " and donor_id = ", self.donor_id.as_ref().map(DonorId::as_str));
         push(sql, " and donor_session = ", self.donor_session.map(|session| session.0));
+        push(sql, " and test = ", self.test.as_deref());
+        push(sql, " and stage = ", self.stage.as_deref());
+        push(sql, " and device = ", self.device.as_deref());
         push(sql, " and created_at >= ", self.created_from);
         push(sql, " and created_at < ", self.created_until);
-        let details =
-            [("donor", &self.donor_name), ("test", &self.test), ("stage", &self.stage), ("device", &self.device)];
-        for (column, wanted) in details {
-            if let Some(wanted) = wanted {
-                sql.push(format!(" and query_id in (select query_id from query_details where {column} = "));
-                sql.push_bind(wanted).push(")");
-            }
+        if let Some(name) = &self.donor_name {
+            sql.push(" and query_id in (select query_id from query_details where donor = ").push_bind(name).push(")");
         }
-        if let Some(text) = &self.search {
-            sql.push(" and query_id in (select query_id from query_details where search like ");
-            sql.push_bind(containing(text)).push(")");
+        match found {
+            Found::Anything => {}
+            Found::These(queries) => _ = sql.push(" and query_id = any(").push_bind(queries).push(")"),
+            Found::Many(pattern) => {
+                sql.push(" and query_id in (select query_id from query_details where search like ");
+                sql.push_bind(pattern).push(")");
+            }
         }
     }
 }

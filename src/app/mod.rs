@@ -1,0 +1,210 @@
+//! The composition root: connects everything, starts every task, and takes them down in order.
+
+pub mod accounts;
+pub mod audit;
+pub mod doctor;
+pub mod projections;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::serve::ListenerExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::accounts::Accounts;
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::database::{self, Purpose};
+use crate::dispatch::Dispatcher;
+use crate::http::health::{Condition, Probe};
+use crate::http::limits::Limits;
+use crate::http::{self, Api};
+use crate::log::Log;
+use crate::projector::{Freshness, Projector};
+use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
+use crate::{migrate, relay, telemetry};
+
+/// How long requests in flight may take once the node stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How many lanes the projector applies facts on.
+const LANES: u16 = 1;
+
+/// A running node.
+pub struct App {
+    address: SocketAddr,
+    log: Log,
+    stages: Vec<Stage>,
+}
+
+/// Tasks that stop together.
+struct Stage {
+    name: &'static str,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Stage {
+    fn new(name: &'static str) -> Self {
+        Self { name, stop: CancellationToken::new(), tasks: TaskTracker::new() }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            warn!("The {} did not stop within {DRAIN:?}", self.name);
+        }
+    }
+}
+
+impl App {
+    /// Starts a node: brings the schema up to date, starts what its roles ask for, and serves.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        config.check()?;
+        migrate::run(config.database_url.expose()).await?;
+        let log = Log::open_database(&config)?;
+        let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await?;
+        let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
+        let freshness = Freshness::new(log.clone(), reads.clone());
+
+        let (distribution, reading, serving) = (Stage::new("relay"), Stage::new("projector"), Stage::new("server"));
+        start_distribution(&config, &distribution, &log, &bus)?;
+        start_reading(&config, &reading, &log, &bus, &freshness)?;
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let accounts = Accounts::open(reads.clone(), &config.jwt_secret).await.context("cannot read the accounts")?;
+        reading.tasks.spawn(accounts.clone().follow(reading.stop.clone()));
+        let config = Arc::new(config);
+        let sources = Sources {
+            log: log.clone(),
+            bus: bus.clone(),
+            freshness: freshness.clone(),
+            accounts: accounts.clone(),
+            reads: reads.clone(),
+        };
+        let settings = PushSettings {
+            replay_limit: config.replay_limit,
+            trusted_proxies: config.trusted_proxies,
+            seats: SeatLimits::default(),
+        };
+        let push = Push::start(sources, settings, &serving.tasks, &serving.stop);
+        let dispatcher = Dispatcher::new(log.clone());
+        let api = Api {
+            dispatcher,
+            log: log.clone(),
+            freshness,
+            accounts,
+            reads,
+            limits: Limits::new(config.limits),
+            probes: vec![nats_probe(bus)],
+            metrics: telemetry::metrics()?,
+            config,
+        };
+        let router = http::router(Arc::new(api), push::router(push), push::openapi());
+        serving.tasks.spawn(serve(listener, router, serving.stop.clone()));
+        info!("Serving on {address}");
+        Ok(Self { address, log, stages: vec![serving, reading, distribution] })
+    }
+
+    /// Where it serves.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finishes what is under way and stops, in the order of the data backwards: server, readers, relay, log.
+    pub async fn stop(self) {
+        for stage in self.stages {
+            stage.end().await;
+        }
+        self.log.close().await;
+    }
+
+    /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
+    pub async fn run_until_signal(config: Config) -> anyhow::Result<()> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let app = Self::start(config).await?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("Stopping");
+        app.stop().await;
+        Ok(())
+    }
+}
+
+fn start_distribution(config: &Config, stage: &Stage, log: &Log, bus: &Bus) -> anyhow::Result<()> {
+    let options = database::options(&config.database_url, Purpose::Read)?;
+    if config.roles.relay {
+        stage.tasks.spawn(relay::run(log.clone(), bus.clone(), options, stage.stop.clone()));
+    }
+    stage.tasks.spawn(relay::hint(log.clone(), bus.clone(), stage.stop.clone()));
+    stage.tasks.spawn(forget_keys(log.clone(), stage.stop.clone()));
+    stage.tasks.spawn(keep_metrics_small(telemetry::metrics()?, stage.stop.clone()));
+    Ok(())
+}
+
+fn start_reading(config: &Config, stage: &Stage, log: &Log, bus: &Bus, freshness: &Freshness) -> anyhow::Result<()> {
+    if config.roles.projector {
+        let projector = Projector::new(log.clone(), bus.clone(), &config.database_url, freshness.clone(), LANES)?;
+        stage.tasks.spawn(projector.run(stage.stop.clone()));
+    }
+    let (freshness, bus, stop) = (freshness.clone(), bus.clone(), stage.stop.clone());
+    stage.tasks.spawn(async move { freshness.follow(&bus, &stop).await });
+    Ok(())
+}
+
+/// Commands work without NATS, only slower to show, so its absence is a warning.
+fn nats_probe(bus: Bus) -> Probe {
+    let check = move || {
+        if bus.is_up() { Condition::Up } else { Condition::Warning("not connected; facts wait in the log".to_owned()) }
+    };
+    Probe { name: "nats", check: Arc::new(check) }
+}
+
+/// Serves until the stop, then lets requests in flight end. Small frames leave at once (no Nagle delay).
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            warn!(error = %error, "A connection keeps Nagle's delay");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
+        warn!(error = %error, "The server ended");
+    }
+}
+
+/// Folds measured values into their buckets, which otherwise happens only when somebody asks for them.
+async fn keep_metrics_small(metrics: PrometheusHandle, stop: CancellationToken) {
+    let mut turns = tokio::time::interval(Duration::from_secs(5));
+    while stop.run_until_cancelled(turns.tick()).await.is_some() {
+        metrics.run_upkeep();
+    }
+}
+
+/// Forgets old idempotency keys every hour.
+async fn forget_keys(log: Log, stop: CancellationToken) {
+    let mut hours = tokio::time::interval(Duration::from_hours(1));
+    while stop.run_until_cancelled(hours.tick()).await.is_some() {
+        match log.forget_old_keys().await {
+            Ok(count) => info!("Forgot {count} idempotency keys"),
+            Err(error) => warn!(error = %error, "Old idempotency keys could not be forgotten"),
+        }
+    }
+}
+
+/// Writes one line for the person at the terminal.
+fn say(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}

@@ -1,0 +1,106 @@
+//! The envelopes of success, and the headers that say which state an answer shows.
+
+use aggregates::recorded::Position;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use projections::queries::QueryRow;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::idempotency::Subject;
+use super::layers::POSITION;
+use crate::dispatch::Outcome;
+
+/// The envelope of donor queries and messages.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Envelope<T> {
+    /// The status code once more.
+    status: u16,
+    /// What was asked for.
+    data: T,
+    /// What happened, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// The envelope of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListEnvelope<T> {
+    /// The status code once more.
+    pub(super) status: u16,
+    /// One page.
+    pub(super) data: Vec<T>,
+    /// The length of the whole list, or as much of it as was counted.
+    pub(super) total: i64,
+    /// Whether `total` is all of it.
+    pub(super) total_exact: bool,
+    /// The most rows of a page.
+    pub(super) limit: i64,
+    /// The number of this page, if pages were asked for by number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) page: Option<i64>,
+    /// What to send as `cursor` for the page that follows; null on the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The answer to a command whose effect is not visible yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Later {
+    /// Always 202.
+    status: u16,
+    /// What to send as `min_position` to a read that is to show the effect.
+    position: i64,
+    /// What the command was about.
+    data: LaterData,
+}
+
+/// What a command was about.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LaterData {
+    /// The query.
+    id: i64,
+    /// The token that opens it, if it was just opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    donor_token: Option<String>,
+}
+
+/// Data in its envelope.
+pub(super) fn enveloped<T: Serialize>(status: StatusCode, data: T, message: Option<&str>) -> Response {
+    let message = message.map(str::to_owned);
+    (status, Json(Envelope { status: status.as_u16(), data, message })).into_response()
+}
+
+/// An answer that shows one query: tagged with its version, and kept under its donor's key if it is kept.
+pub(super) fn of_query(row: &QueryRow, response: Response, position: Position) -> Response {
+    let mut response = at(response, position);
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", row.version)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response.extensions_mut().insert(Subject(row.donor_id.clone()));
+    response
+}
+
+/// An answer that shows everything up to a position.
+pub(super) fn at(mut response: Response, position: Position) -> Response {
+    response.headers_mut().insert(POSITION.clone(), HeaderValue::from(position.0));
+    response
+}
+
+/// The command is done, and its effect will be visible later.
+pub(super) fn later(query: i64, outcome: &Outcome) -> Response {
+    accepted(LaterData { id: query, donor_token: None }, outcome.position)
+}
+
+/// The query is open, and will be visible later.
+pub(super) fn opened_later(query: i64, donor_token: String, outcome: &Outcome) -> Response {
+    accepted(LaterData { id: query, donor_token: Some(donor_token) }, outcome.position)
+}
+
+fn accepted(data: LaterData, position: Position) -> Response {
+    let status = StatusCode::ACCEPTED;
+    let body = Later { status: status.as_u16(), position: position.0, data };
+    at((status, Json(body)).into_response(), position)
+}

@@ -1,0 +1,30 @@
+//! `PATCH donor-queries/:id/accept`: a staff member takes a query.
+
+use aggregates::donor_query::DonorQueryCommand;
+use aggregates::ids::QueryId;
+use axum::response::Response;
+
+use crate::clock;
+use crate::http::answer::Envelope;
+use crate::http::auth::{Staff, acting};
+use crate::http::body::Id;
+use crate::http::errand::Errand;
+use crate::http::error::ApiError;
+use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::views;
+
+/// Accept a query.
+#[utoipa::path(
+    patch,
+    path = "/donor-queries/{id}/accept",
+    tag = "donor queries",
+    params(("id" = i64, Path, description = "The query"), CommandHeaders),
+    responses((status = 200, description = "The query", body = Envelope<views::StaffQuery>), CommandErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn accept(errand: Errand, Staff(by): Staff, Id(id): Id) -> Result<Response, ApiError> {
+    let (query, actor, notice) = (QueryId::new(id), acting(&by), errand.notice().await?);
+    let command = DonorQueryCommand::AcceptQuery { by, notice, at: clock::now() };
+    let outcome = errand.carry_out(query, &actor, command).await?;
+    errand.answer(query, &outcome, Some("Query accepted successfully")).await
+}

@@ -1,0 +1,55 @@
+//! `GET donor-queries/:id`, and the same bare under `admin/:id`.
+
+use std::sync::Arc;
+
+use aggregates::ids::QueryId;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use projections::messages;
+use projections::queries::{self, QueryRow};
+
+use super::listing::NEWEST_IN_ONE;
+use crate::http::answer::{self, Envelope};
+use crate::http::body::Id;
+use crate::http::error::ApiError;
+use crate::http::openapi::ReadErrors;
+use crate::http::{Api, views};
+
+/// One query, with the end of its conversation.
+#[utoipa::path(
+    get,
+    path = "/donor-queries/{id}",
+    tag = "donor queries",
+    params(("id" = i64, Path, description = "The query")),
+    responses((status = 200, description = "The query", body = Envelope<views::StaffQueryWithMessages>), ReadErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn one(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Response, ApiError> {
+    let position = api.freshness.applied();
+    let (row, data) = found(&api, QueryId::new(id)).await?;
+    Ok(answer::of_query(&row, answer::enveloped(StatusCode::OK, data, None), position))
+}
+
+/// One query without an envelope, as the dashboard asks for it after a status event.
+#[utoipa::path(
+    get,
+    path = "/donor-queries/admin/{id}",
+    tag = "donor queries",
+    params(("id" = i64, Path, description = "The query")),
+    responses((status = 200, description = "The query", body = views::StaffQueryWithMessages), ReadErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn bare(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Response, ApiError> {
+    let position = api.freshness.applied();
+    let (row, data) = found(&api, QueryId::new(id)).await?;
+    Ok(answer::of_query(&row, Json(data).into_response(), position))
+}
+
+async fn found(api: &Api, query: QueryId) -> Result<(QueryRow, views::StaffQueryWithMessages), ApiError> {
+    let row = queries::find(&api.reads, query).await?.ok_or(ApiError::query_not_found())?;
+    let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
+    let data = views::StaffQueryWithMessages::new(&row, &said, &api.accounts.list());
+    Ok((row, data))
+}

@@ -1,0 +1,132 @@
+//! `POST donor-queries`: a donor asks for help.
+
+use aggregates::donor_query::command::OpenQuery;
+use aggregates::donor_query::{DonorQueryCommand, DonorQueryEvent};
+use aggregates::ids::{DonorId, QueryId};
+use aggregates::people::{Actor, DonorSession};
+use aggregates::personal::Personal;
+use aggregates::recorded::{Event, RecordedEvent};
+use axum::Extension;
+use axum::http::StatusCode;
+use axum::response::Response;
+use garde::Validate;
+use projections::messages;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::listing::NEWEST_IN_ONE;
+use crate::clock;
+use crate::http::answer::{self, Envelope};
+use crate::http::auth::Caller;
+use crate::http::body::Body;
+use crate::http::errand::Errand;
+use crate::http::error::ApiError;
+use crate::http::layers::ClientAddress;
+use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::{lenient, rules, views};
+
+/// What a donor says. Push tokens are read and forgotten.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewQuery {
+    /// The donor's name or address.
+    #[serde(default, deserialize_with = "lenient::text")]
+    #[garde(custom(rules::line))]
+    donor: String,
+    /// The donor's identity in the system they come from.
+    #[serde(default, deserialize_with = "lenient::text")]
+    #[garde(custom(rules::line))]
+    donor_id: String,
+    /// The test the donor is in the middle of.
+    #[serde(default, deserialize_with = "lenient::text")]
+    #[garde(custom(rules::line))]
+    test: String,
+    /// The stage of that test.
+    #[serde(default, deserialize_with = "lenient::text")]
+    #[garde(custom(rules::line))]
+    stage: String,
+    /// The device the donor holds.
+    #[serde(default, deserialize_with = "lenient::text")]
+    #[garde(custom(rules::line))]
+    device: String,
+    /// The donor's first words.
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[garde(custom(rules::text_or_empty))]
+    content: Option<String>,
+}
+
+/// Open a query.
+#[utoipa::path(
+    post,
+    path = "/donor-queries",
+    tag = "donor queries",
+    params(CommandHeaders),
+    request_body = NewQuery,
+    responses(
+        (status = 201, description = "The query, with the token that opens it", body = Envelope<views::OpenedQuery>),
+        CommandErrors
+    ),
+    security((), ("donor" = []))
+)]
+pub(super) async fn open(
+    errand: Errand,
+    caller: Caller,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    Body(body): Body<NewQuery>,
+) -> Result<Response, ApiError> {
+    errand.api.limits.open(address)?;
+    let donor_id = DonorId::new(body.donor_id.clone());
+    let by = Actor::Donor { id: donor_id.clone() };
+    let session = session(&caller, &donor_id);
+    let command = command(&errand, body, donor_id, session).await?;
+    let outcome = errand.carry_out(errand.api.log.next_query_id().await?, &by, command).await?;
+    // The facts decide, not what was drawn above: a repeated command gets the query and the session of the first time.
+    let (query, donor_id, session) = opened(&outcome.events).ok_or(ApiError::Internal(None))?;
+    let api = &errand.api;
+    let token = api.accounts.donor_token(&donor_id, session);
+    let Some(row) = errand.shown(query, &outcome).await? else {
+        return Ok(answer::opened_later(query.get(), token, &outcome));
+    };
+    let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
+    let data = views::DonorQuery::new(&row, &said, &api.accounts.list()).with_token(token);
+    Ok(answer::of_query(&row, answer::enveloped(StatusCode::CREATED, data, None), outcome.position))
+}
+
+/// A donor who shows a token goes on with its session, so that one token opens all of their queries.
+#[allow(clippy::disallowed_methods, reason = "a session must not be foreseeable, and is decided outside the rules")]
+fn session(caller: &Caller, donor_id: &DonorId) -> DonorSession {
+    let own = caller.donor().filter(|donor| donor.donor_id == *donor_id).and_then(|donor| donor.session);
+    own.unwrap_or_else(|| DonorSession(Uuid::new_v4()))
+}
+
+async fn command(
+    errand: &Errand,
+    body: NewQuery,
+    donor_id: DonorId,
+    session: DonorSession,
+) -> Result<DonorQueryCommand, ApiError> {
+    let content = match body.content.filter(|content| !content.trim().is_empty()) {
+        Some(content) => Some((errand.notice().await?, Personal::Known(content))),
+        None => None,
+    };
+    Ok(DonorQueryCommand::OpenQuery(OpenQuery {
+        donor: Personal::Known(body.donor),
+        donor_id,
+        session,
+        test: body.test,
+        stage: body.stage,
+        device: body.device,
+        content,
+        at: clock::now(),
+    }))
+}
+
+fn opened(events: &[RecordedEvent]) -> Option<(QueryId, DonorId, DonorSession)> {
+    events.iter().find_map(|recorded| match &recorded.event {
+        Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) => {
+            Some((recorded.query, donor_id.clone(), *session))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,164 @@
+//! A request that wants something done: carries the command out, waits until it shows, and answers.
+
+use std::sync::Arc;
+
+use aggregates::donor_query::DonorQueryCommand;
+use aggregates::ids::{MessageId, QueryId};
+use aggregates::people::Actor;
+use aggregates::recorded::{Metadata, Partition};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use projections::queries::{self, QueryRow};
+
+use super::error::ApiError;
+use super::layers::{ClientAddress, RequestId};
+use super::{Api, answer, views};
+use crate::dispatch::{CommandContext, Outcome};
+use crate::log::CommandKey;
+
+/// What came with a request that wants something done.
+pub(super) struct Errand {
+    pub(super) api: Arc<Api>,
+    method: Method,
+    request_id: Arc<str>,
+    address: Option<String>,
+    user_agent: Option<String>,
+    if_match: Option<i64>,
+    key: Option<CommandKey>,
+    will_not_wait: bool,
+}
+
+impl Errand {
+    /// Carries out a command on behalf of somebody.
+    pub(super) async fn carry_out(
+        &self,
+        query: QueryId,
+        by: &Actor,
+        command: DonorQueryCommand,
+    ) -> Result<Outcome, ApiError> {
+        let mut metadata = Metadata::of(by, self.request_id.as_ref());
+        metadata.address.clone_from(&self.address);
+        metadata.user_agent.clone_from(&self.user_agent);
+        let context = CommandContext { metadata, if_match: self.if_match, key: self.key.clone() };
+        Ok(self.api.dispatcher.query(query, command, &context).await?)
+    }
+
+    /// The errand of a second command in the same request, under a key of its own and whatever the version is by now.
+    pub(super) fn next(mut self) -> Self {
+        self.if_match = None;
+        if let Some(key) = &mut self.key {
+            key.key.push_str("#2");
+        }
+        self
+    }
+
+    /// A fresh id for the message that will tell the conversation.
+    pub(super) async fn notice(&self) -> Result<MessageId, ApiError> {
+        Ok(self.api.log.next_message_id().await?)
+    }
+
+    /// The status of success: whatever a `POST` did was created, as far as the old clients know.
+    pub(super) fn success(&self) -> StatusCode {
+        if self.method == Method::POST { StatusCode::CREATED } else { StatusCode::OK }
+    }
+
+    /// Waits until the read models show what happened. `false` if the client will not wait, or it takes too long.
+    pub(super) async fn is_shown(&self, query: QueryId, outcome: &Outcome) -> bool {
+        if self.will_not_wait {
+            return false;
+        }
+        let limit = self.api.config.read_your_writes();
+        self.api.freshness.reached(Partition::of(query), outcome.position, limit).await
+    }
+
+    /// The query as the read models show it after a command; `None` if they do not show it in time.
+    pub(super) async fn shown(&self, query: QueryId, outcome: &Outcome) -> Result<Option<QueryRow>, ApiError> {
+        if self.is_shown(query, outcome).await { Ok(queries::find(&self.api.reads, query).await?) } else { Ok(None) }
+    }
+
+    /// Answers a staff member with the query after their command.
+    pub(super) async fn answer(
+        &self,
+        query: QueryId,
+        outcome: &Outcome,
+        message: Option<&str>,
+    ) -> Result<Response, ApiError> {
+        let Some(row) = self.shown(query, outcome).await? else { return Ok(answer::later(query.get(), outcome)) };
+        let data = views::StaffQuery::new(&row, &self.api.accounts.list());
+        Ok(answer::of_query(&row, answer::enveloped(self.success(), data, message), outcome.position))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Errand {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let State(api) = State::<Arc<Api>>::from_request_parts(parts, api).await.unwrap_or_else(|never| match never {});
+        let extensions = &parts.extensions;
+        let request_id = extensions.get::<RequestId>().map_or_else(|| Arc::from("unnamed"), |id| Arc::clone(&id.0));
+        Ok(Self {
+            api,
+            method: parts.method.clone(),
+            request_id,
+            address: extensions.get::<ClientAddress>().and_then(|address| address.0).map(|address| address.to_string()),
+            user_agent: user_agent(&parts.headers),
+            if_match: if_match(&parts.headers)?,
+            key: extensions.get::<CommandKey>().cloned(),
+            will_not_wait: prefers_async(&parts.headers),
+        })
+    }
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text.chars().take(200).collect())
+}
+
+/// The version of a query that the client saw, as its `ETag` said; `*` is any.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let wrong = || ApiError::malformed("malformed_if_match", "If-Match must be the ETag of a query, or *");
+    let text = value.to_str().map_err(|_| wrong())?.trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix("W/").unwrap_or(text);
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(wrong)?;
+    version.parse().map(Some).map_err(|_| wrong())
+}
+
+fn prefers_async(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    preferences.flat_map(|line| line.split(',')).any(|word| word.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+    use super::{if_match, prefers_async};
+
+    fn with(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_version_comes_back_as_it_was_sent() {
+        assert_eq!(if_match(&with(header::IF_MATCH, "\"17\"")).ok(), Some(Some(17)));
+        assert_eq!(if_match(&with(header::IF_MATCH, "W/\"17\"")).ok(), Some(Some(17)));
+        assert_eq!(if_match(&with(header::IF_MATCH, "*")).ok(), Some(None));
+        assert_eq!(if_match(&HeaderMap::new()).ok(), Some(None));
+        for wrong in ["17", "\"abc\"", "\"1\", \"2\"", ""] {
+            assert!(if_match(&with(header::IF_MATCH, wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_client_may_say_that_it_will_not_wait() {
+        let prefer = HeaderName::from_static("prefer");
+        assert!(prefers_async(&with(prefer.clone(), "return=minimal, Respond-Async")));
+        assert!(!prefers_async(&with(prefer, "wait=10")));
+    }
+}

@@ -1,0 +1,464 @@
+//! Everything a request can be answered with instead of what it asked for. The only place with error status codes.
+//!
+//! One body serves the clients of every generation: `message` is always text and `statusCode` always there, as the
+//! dashboard reads them; `code` never changes, for programs. Causes are logged here, once, and never sent.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use aggregates::donor_query::DonorQueryError;
+use aggregates::ids::QueryId;
+use aggregates::people::StaffRef;
+use aggregates::recorded::Position;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tracing::{debug, error};
+use utoipa::ToSchema;
+
+use crate::accounts::{AccountError, LoginError, TokenError};
+use crate::dispatch::DispatchError;
+use crate::log::LogError;
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body or the query string breaks rules.
+    #[error("Validation failed")]
+    Invalid(Vec<Violation>),
+    /// The request cannot be read.
+    #[error("{message}")]
+    Malformed {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: Cow<'static, str>,
+    },
+    /// There is no credential, or it is not good.
+    #[error("Unauthorized")]
+    Unauthorized,
+    /// The credential is good but not for this.
+    #[error("Forbidden resource")]
+    Forbidden,
+    /// What the path names does not exist, or not for this caller.
+    #[error("{0}")]
+    NotFound(Cow<'static, str>),
+    /// No such path.
+    #[error("Cannot {method} {path}")]
+    NoSuchRoute {
+        /// The request's method.
+        method: String,
+        /// The request's path.
+        path: String,
+    },
+    /// The path exists, but not with this method.
+    #[error("Cannot {method} {path}")]
+    NoSuchMethod {
+        /// The request's method.
+        method: String,
+        /// The request's path.
+        path: String,
+    },
+    /// The body is too long.
+    #[error("request entity too large")]
+    TooLarge,
+    /// The body is neither JSON nor a form.
+    #[error("content type must be application/json or application/x-www-form-urlencoded")]
+    UnsupportedMediaType,
+    /// The request can be read but means nothing.
+    #[error("{message}")]
+    Unprocessable {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: Cow<'static, str>,
+    },
+    /// A rule of the query stands against it.
+    #[error(transparent)]
+    Refused(#[from] DonorQueryError),
+    /// The donor has another open query.
+    #[error("donor already has an open query")]
+    DonorHasOpenQuery(QueryId),
+    /// The query changed since the client saw it.
+    #[error("query is at version {current}")]
+    VersionMismatch {
+        /// The version it is at.
+        current: i64,
+    },
+    /// Others kept changing the query.
+    #[error("query is being changed by others, try again")]
+    Contended,
+    /// The idempotency key belongs to another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The same command is being carried out.
+    #[error("the same request is being carried out")]
+    InFlight,
+    /// The caller asks too often.
+    #[error("too many requests, try again in {} seconds", seconds(*.0))]
+    TooManyRequests(Duration),
+    /// The desk has more to do than it can queue.
+    #[error("the service is busy, try again")]
+    Busy,
+    /// Something the desk needs does not answer.
+    #[error("the service is unavailable, try again")]
+    Unavailable(#[source] Option<Cause>),
+    /// The read models have not got as far as the client asked.
+    #[error("the read models are at position {current}")]
+    NotThereYet {
+        /// How far they are.
+        current: Position,
+    },
+    /// A fault of ours.
+    #[error("Internal server error")]
+    Internal(#[source] Option<Cause>),
+}
+
+/// What a fault came from; logged, never sent.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// One rule that one value breaks. The value itself is not repeated: it may be a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Violation {
+    /// The name of the value.
+    pub property: String,
+    /// What is wrong with it, by the name of the rule.
+    #[schema(value_type = Object, example = json!({"isNotEmpty": "donor should not be empty"}))]
+    pub constraints: Map<String, Value>,
+}
+
+impl Violation {
+    /// One broken rule.
+    pub fn new(property: impl Into<String>, rule: &str, text: impl Into<String>) -> Self {
+        let mut constraints = Map::new();
+        constraints.insert(rule.to_owned(), Value::String(text.into()));
+        Self { property: property.into(), constraints }
+    }
+}
+
+/// The body of every error.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    /// The status code once more.
+    pub status_code: u16,
+    /// The status code under the name that the envelopes of success use.
+    pub status: u16,
+    /// The status code in words.
+    pub error: &'static str,
+    /// What is wrong, for people.
+    #[schema(value_type = String)]
+    pub message: String,
+    /// What is wrong, for programs; never changes.
+    #[schema(example = "validation_failed")]
+    pub code: &'static str,
+    /// What is wrong with which value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<Violation>>,
+    /// Who holds the query, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub assigned_to: Option<Value>,
+    /// How far the read models are, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// The request, as the log names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl ApiError {
+    /// A malformed request.
+    pub fn malformed(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Malformed { code, message: message.into() }
+    }
+
+    /// A query that does not exist, or not for this caller.
+    pub const fn query_not_found() -> Self {
+        Self::Refused(DonorQueryError::NotFound)
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) | Self::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound(_) | Self::NoSuchRoute { .. } => StatusCode::NOT_FOUND,
+            Self::NoSuchMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Refused(refusal) => refusal_status(refusal),
+            Self::DonorHasOpenQuery(_) | Self::Contended | Self::InFlight => StatusCode::CONFLICT,
+            Self::VersionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
+            Self::KeyReused | Self::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "validation_failed",
+            Self::Malformed { code, .. } | Self::Unprocessable { code, .. } => code,
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::NoSuchRoute { .. } => "no_such_route",
+            Self::NoSuchMethod { .. } => "method_not_allowed",
+            Self::TooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Refused(refusal) => refusal_code(refusal),
+            Self::DonorHasOpenQuery(_) => "donor_has_open_query",
+            Self::VersionMismatch { .. } => "version_mismatch",
+            Self::Contended => "contended",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::InFlight => "in_flight",
+            Self::TooManyRequests(_) => "too_many_requests",
+            Self::Busy => "busy",
+            Self::Unavailable(_) => "unavailable",
+            Self::NotThereYet { .. } => "not_there_yet",
+            Self::Internal(_) => "internal_error",
+        }
+    }
+
+    /// After how long it is worth trying again.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests(wait) => Some(seconds(*wait)),
+            Self::InFlight | Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } => Some(1),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Internal(Some(cause)) => error!(error = ?cause, "Request failed"),
+            Self::Unavailable(Some(cause)) => error!(error = ?cause, "Request could not be served"),
+            other => debug!(code = other.code(), "Request refused: {other}"),
+        }
+    }
+
+    fn into_body(self, status: StatusCode) -> ErrorBody {
+        let code = self.code();
+        let message = self.to_string();
+        let (mut errors, mut assigned_to, mut position) = (None, None, None);
+        match self {
+            Self::Invalid(violations) => errors = Some(violations),
+            Self::Refused(refusal) => assigned_to = holder(&refusal).map(|who| json!({"id": who.id, "name": who.name})),
+            Self::NotThereYet { current } => position = Some(current.0),
+            _ => {}
+        }
+        ErrorBody {
+            status_code: status.as_u16(),
+            status: status.as_u16(),
+            error: status.canonical_reason().unwrap_or("Error"),
+            message,
+            code,
+            errors,
+            assigned_to,
+            position,
+            request_id: None,
+        }
+    }
+}
+
+/// The status code of a refusal. Named one by one: a new rule has to say what it is on the wire.
+const fn refusal_status(refusal: &DonorQueryError) -> StatusCode {
+    match refusal {
+        DonorQueryError::NotFound | DonorQueryError::NoSuchRequest => StatusCode::NOT_FOUND,
+        DonorQueryError::AlreadyOpened
+        | DonorQueryError::AlreadyHeld(_)
+        | DonorQueryError::HeldByTransferee(_)
+        | DonorQueryError::Closed { .. }
+        | DonorQueryError::StillOpen
+        | DonorQueryError::SameHolder(_)
+        | DonorQueryError::NotTransferred
+        | DonorQueryError::RequestPending(_)
+        | DonorQueryError::CallActive(_) => StatusCode::CONFLICT,
+        DonorQueryError::NotHolder(_) | DonorQueryError::Unassigned | DonorQueryError::NotSuperAdmin { .. } => {
+            StatusCode::FORBIDDEN
+        }
+        DonorQueryError::RequestTooSoon { .. } => StatusCode::TOO_MANY_REQUESTS,
+        DonorQueryError::ReservedMessageType(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+const fn refusal_code(refusal: &DonorQueryError) -> &'static str {
+    match refusal {
+        DonorQueryError::NotFound => "query_not_found",
+        DonorQueryError::AlreadyOpened => "already_opened",
+        DonorQueryError::AlreadyHeld(_) => "already_assigned",
+        DonorQueryError::HeldByTransferee(_) => "transferred",
+        DonorQueryError::Closed { .. } => "query_closed",
+        DonorQueryError::StillOpen => "query_open",
+        DonorQueryError::NotHolder(_) => "not_holder",
+        DonorQueryError::Unassigned => "unassigned",
+        DonorQueryError::NotSuperAdmin { .. } => "super_admin_only",
+        DonorQueryError::SameHolder(_) => "same_holder",
+        DonorQueryError::NotTransferred => "not_transferred",
+        DonorQueryError::RequestPending(_) => "call_request_pending",
+        DonorQueryError::RequestTooSoon { .. } => "call_request_too_soon",
+        DonorQueryError::NoSuchRequest => "call_request_not_found",
+        DonorQueryError::CallActive(_) => "call_active",
+        DonorQueryError::ReservedMessageType(_) => "reserved_message_type",
+    }
+}
+
+/// Whoever holds the query, where a refusal is about that.
+const fn holder(refusal: &DonorQueryError) -> Option<&StaffRef> {
+    match refusal {
+        DonorQueryError::AlreadyHeld(holder)
+        | DonorQueryError::HeldByTransferee(holder)
+        | DonorQueryError::NotHolder(holder)
+        | DonorQueryError::SameHolder(holder) => Some(holder),
+        _ => None,
+    }
+}
+
+/// Whole seconds, rounded up: coming back earlier would be refused again.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+impl IntoResponse for ApiError {
+    /// The body waits in the extensions: [`super::layers`] writes it once it knows the request's id.
+    fn into_response(self) -> Response {
+        self.log();
+        let status = self.status();
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::VersionMismatch { current } = &self
+            && let Ok(tag) = HeaderValue::from_str(&format!("\"{current}\""))
+        {
+            headers.insert(header::ETAG, tag);
+        }
+        if let Self::NotThereYet { current } = &self {
+            headers.insert(HeaderName::from_static("concierge-position"), HeaderValue::from(current.0));
+        }
+        response.extensions_mut().insert(self.into_body(status));
+        response
+    }
+}
+
+impl From<DispatchError> for ApiError {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::Refused(refusal) => Self::Refused(refusal),
+            DispatchError::CallRefused(refusal) => Self::Internal(Some(refusal.into())),
+            DispatchError::DonorHasOpenQuery(query) => Self::DonorHasOpenQuery(query),
+            DispatchError::VersionMismatch { current } => Self::VersionMismatch { current },
+            DispatchError::Contended => Self::Contended,
+            DispatchError::KeyReused => Self::KeyReused,
+            DispatchError::Busy => Self::Busy,
+            DispatchError::Log(error) => error.into(),
+        }
+    }
+}
+
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Database(error) => error.into(),
+            error @ (LogError::OutcomeUnknown | LogError::Closed) => Self::Unavailable(Some(error.into())),
+            error @ (LogError::Unreadable { .. } | LogError::WrongMasterKey) => Self::Internal(Some(error.into())),
+        }
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        let is_outage = matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)
+        );
+        if is_outage { Self::Unavailable(Some(error.into())) } else { Self::Internal(Some(error.into())) }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid | TokenError::Expired | TokenError::Revoked => Self::Unauthorized,
+            TokenError::Unavailable => Self::Unavailable(None),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused => Self::Unauthorized,
+            LoginError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::NotFound => Self::NotFound("User not found".into()),
+            AccountError::UsernameTaken(_) => {
+                Self::Unprocessable { code: "username_taken", message: "user name is taken".into() }
+            }
+            AccountError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aggregates::donor_query::DonorQueryError;
+    use aggregates::ids::UserId;
+    use aggregates::people::StaffRef;
+    use axum::response::{IntoResponse, Response};
+
+    use super::{ApiError, ErrorBody, Violation};
+
+    fn body(response: &Response) -> &ErrorBody {
+        response.extensions().get().expect("every error carries its body")
+    }
+
+    #[test]
+    fn a_held_query_names_its_holder_in_words_the_dashboard_looks_for() {
+        let holder = StaffRef { id: UserId::new(3), name: "Ada".to_owned() };
+        let response = ApiError::Refused(DonorQueryError::AlreadyHeld(holder)).into_response();
+        assert_eq!(response.status(), 409);
+        assert!(body(&response).message.contains("already accepted"));
+        assert!(body(&response).message.contains("already assigned"));
+        assert_eq!(body(&response).assigned_to, Some(serde_json::json!({"id": 3, "name": "Ada"})));
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up() {
+        let response = ApiError::TooManyRequests(Duration::from_millis(1_001)).into_response();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "2");
+    }
+
+    #[test]
+    fn a_cause_is_never_sent() {
+        let response = ApiError::Internal(Some("relation users does not exist".into())).into_response();
+        assert_eq!(response.status(), 500);
+        assert_eq!(body(&response).message, "Internal server error");
+    }
+
+    #[test]
+    fn a_violation_names_the_rule() {
+        let response = ApiError::Invalid(vec![Violation::new("donor", "isNotEmpty", "donor should not be empty")]);
+        let json = serde_json::to_value(body(&response.into_response())).expect("plain data");
+        assert_eq!(json["statusCode"], 400);
+        assert_eq!(json["message"], "Validation failed");
+        assert_eq!(json["error"], "Bad Request");
+        assert_eq!(json["errors"][0]["constraints"]["isNotEmpty"], "donor should not be empty");
+    }
+}

@@ -1,0 +1,57 @@
+//! Reads that are as new as the client asks: `?min_position=`, and the position every read is at.
+
+use std::sync::Arc;
+
+use aggregates::recorded::Position;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::error::{ApiError, Violation};
+use super::{Api, layers};
+
+/// Holds a read back until the read models have applied what the client has seen already.
+pub(super) async fn fresh_enough(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Ok(next.run(request).await);
+    }
+    if let Some(position) = min_position(request.uri().query().unwrap_or_default())? {
+        let arrived = api.freshness.reached_all(position, api.config.read_your_writes()).await;
+        if !arrived {
+            return Err(ApiError::NotThereYet { current: api.freshness.applied() });
+        }
+    }
+    // Taken before the rows are read: the answer is at least this new.
+    let position = HeaderValue::from(api.freshness.applied().0);
+    let mut response = next.run(request).await;
+    response.headers_mut().entry(&layers::POSITION).or_insert(position);
+    Ok(response)
+}
+
+fn min_position(query: &str) -> Result<Option<Position>, ApiError> {
+    let Some((_, text)) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "min_position") else {
+        return Ok(None);
+    };
+    let wrong = || ApiError::Invalid(vec![Violation::new("min_position", "isInt", "min_position must be a position")]);
+    text.parse().ok().filter(|position| *position >= 0).map(|position| Some(Position(position))).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use aggregates::recorded::Position;
+
+    use super::min_position;
+
+    #[test]
+    fn a_position_is_a_number() {
+        assert_eq!(min_position("page=1&min_position=17").ok(), Some(Some(Position(17))));
+        assert_eq!(min_position("page=1").ok(), Some(None));
+        assert!(min_position("min_position=soon").is_err());
+        assert!(min_position("min_position=-1").is_err());
+    }
+}

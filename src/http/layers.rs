@@ -1,0 +1,214 @@
+//! What happens to every request on its way in and to every answer on its way out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics::{counter, histogram};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::{Instrument, debug, info_span};
+use uuid::Uuid;
+
+use super::error::{ApiError, ErrorBody};
+use super::{Api, routes};
+use crate::config::Config;
+
+/// Where the answer to a request is, in the order of facts.
+pub(super) static POSITION: HeaderName = HeaderName::from_static("concierge-position");
+
+/// Set when an answer was given before.
+pub(super) static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The client's key for a command.
+pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// How long a request may take. Streams are not counted.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The name of a request in logs, errors and facts.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Arc<str>);
+
+/// Where a request came from, as far as our own proxies can tell.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub Option<IpAddr>);
+
+/// Names the request, writes the errors' bodies, and logs the outcome.
+pub(super) async fn identify(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    let address = client_address(request.headers(), peer, api.config.trusted_proxies);
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    request.extensions_mut().insert(ClientAddress(address));
+    let span = info_span!("request", id = %id, method = %request.method());
+    let started = Instant::now();
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = with_error_body(response, &id);
+    span.in_scope(|| {
+        let status = response.status().as_u16();
+        debug!(status, took_ms = started.elapsed().as_millis(), "Answered with {status}");
+    });
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    response
+}
+
+/// A client may name its request, in characters that are safe in a log.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/=+".contains(&byte);
+    headers
+        .get(&REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| (1..=128).contains(&text.len()) && text.bytes().all(is_safe))
+        .map_or_else(fresh_id, Arc::from)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a request's name is not a fact that a test has to foresee")]
+fn fresh_id() -> Arc<str> {
+    Arc::from(Uuid::new_v4().to_string())
+}
+
+/// The address before the proxies that are ours; what stands further left in the header anybody can claim.
+fn client_address(headers: &HeaderMap, peer: Option<IpAddr>, trusted_proxies: usize) -> Option<IpAddr> {
+    if trusted_proxies == 0 {
+        return peer;
+    }
+    let lines = headers.get_all(&FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let hop = hops.len().checked_sub(trusted_proxies).and_then(|index| hops.get(index)).or(hops.first());
+    hop.and_then(|hop| hop.parse().ok()).or(peer)
+}
+
+fn with_error_body(mut response: Response, id: &Arc<str>) -> Response {
+    let Some(mut body) = response.extensions_mut().remove::<ErrorBody>() else { return response };
+    body.request_id = Some(id.to_string());
+    let mut written = (response.status(), Json(body)).into_response();
+    let mut headers = std::mem::take(response.headers_mut());
+    headers.remove(header::CONTENT_LENGTH);
+    for (name, value) in written.headers() {
+        headers.insert(name.clone(), value.clone());
+    }
+    *written.headers_mut() = headers;
+    written
+}
+
+/// Spells the path as the router does.
+pub(super) async fn spell(mut request: Request) -> Result<Request, ApiError> {
+    let uri = request.uri();
+    if uri.path().contains("%00") {
+        return Err(ApiError::malformed("malformed_path", "the path cannot be read"));
+    }
+    let spelled = routes::canonical(uri.path());
+    if spelled != uri.path() {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut parts = uri.clone().into_parts();
+        let unreadable = |_| ApiError::malformed("malformed_path", "the path cannot be read");
+        parts.path_and_query = Some(PathAndQuery::try_from(format!("{spelled}{query}")).map_err(unreadable)?);
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+    Ok(request)
+}
+
+/// Gives up on a request that takes too long. What it asked for may still happen.
+pub(super) async fn time_limit(request: Request, next: Next) -> Result<Response, ApiError> {
+    let in_time = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
+    in_time.map_err(|elapsed| ApiError::Unavailable(Some(elapsed.into())))
+}
+
+/// Counts requests by route and how long they took.
+pub(super) async fn measure(path: MatchedPath, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let labels = [
+        ("method", method.to_string()),
+        ("path", path.as_str().to_owned()),
+        ("status", response.status().as_u16().to_string()),
+    ];
+    counter!("http_requests_total", &labels).increment(1);
+    histogram!("http_request_seconds", &labels[..2]).record(started.elapsed().as_secs_f64());
+    response
+}
+
+/// Turns a panic into a plain 500; the panic hook has logged it.
+#[allow(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer calls")]
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::Internal(None).into_response()
+}
+
+/// Answers a path that nobody serves.
+pub(super) async fn no_such_route(request: Request) -> ApiError {
+    ApiError::NoSuchRoute { method: request.method().to_string(), path: request.uri().path().to_owned() }
+}
+
+/// Answers a method that a path does not have.
+pub(super) async fn no_such_method(request: Request) -> ApiError {
+    ApiError::NoSuchMethod { method: request.method().to_string(), path: request.uri().path().to_owned() }
+}
+
+/// Lets the pages of listed origins in; credentials only for origins that are named.
+pub(super) fn cors(config: &Config) -> CorsLayer {
+    let is_open = config.cors_origins.iter().any(|origin| origin == "*");
+    let origins = config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let allowed = if is_open { AllowOrigin::any() } else { AllowOrigin::list(origins) };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_credentials(!is_open)
+        .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::IF_MATCH,
+            HeaderName::from_static("prefer"),
+            HeaderName::from_static("last-event-id"),
+            IDEMPOTENCY_KEY.clone(),
+            REQUEST_ID.clone(),
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, POSITION.clone(), REPLAYED.clone(), REQUEST_ID.clone()])
+        .max_age(Duration::from_hours(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::{FORWARDED_FOR, REQUEST_ID, client_address, request_id};
+
+    fn forwarded(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(FORWARDED_FOR.clone(), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn only_as_many_hops_are_believed_as_proxies_are_ours() {
+        let peer: Option<IpAddr> = "10.0.0.1".parse().ok();
+        let headers = forwarded("6.6.6.6, 1.2.3.4, 10.0.0.9");
+        assert_eq!(client_address(&headers, peer, 0), peer);
+        assert_eq!(client_address(&headers, peer, 1), "10.0.0.9".parse().ok());
+        assert_eq!(client_address(&headers, peer, 2), "1.2.3.4".parse().ok());
+        assert_eq!(client_address(&headers, peer, 9), "6.6.6.6".parse().ok());
+        assert_eq!(client_address(&HeaderMap::new(), peer, 1), peer);
+    }
+
+    #[test]
+    fn a_request_keeps_a_name_that_is_safe_to_log() {
+        let named = |value: &'static str| {
+            request_id(&HeaderMap::from_iter([(REQUEST_ID.clone(), HeaderValue::from_static(value))]))
+        };
+        assert_eq!(&*named("abc-123"), "abc-123");
+        assert_ne!(&*named("two words"), "two words");
+        assert_eq!(request_id(&HeaderMap::new()).len(), 36);
+    }
+}

@@ -1,0 +1,105 @@
+//! How much one caller may ask for: leaky buckets by address, user name and donor.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aggregates::ids::DonorId;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::error::ApiError;
+use crate::config;
+
+/// Callers are forgotten again every so many checks, so that memory holds only those of the last minute.
+const FORGET_EVERY: u64 = 1_000;
+
+/// The limits of one node.
+pub struct Limits {
+    login_by_address: Bucket,
+    login_by_name: Bucket,
+    open_by_address: Bucket,
+    donor: Bucket,
+}
+
+impl Limits {
+    /// Sets the limits up; 0 switches one off.
+    pub fn new(config: config::Limits) -> Self {
+        Self {
+            login_by_address: Bucket::new(config.login_per_minute),
+            login_by_name: Bucket::new(config.login_per_minute),
+            open_by_address: Bucket::new(config.open_per_minute),
+            donor: Bucket::new(config.donor_per_minute),
+        }
+    }
+
+    /// Counts an attempt to log in, against the address and against the account.
+    pub fn log_in(&self, address: Option<IpAddr>, username: &str) -> Result<(), ApiError> {
+        self.login_by_address.check(&address_key(address))?;
+        self.login_by_name.check(username)
+    }
+
+    /// Counts a query being opened.
+    pub fn open(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
+        self.open_by_address.check(&address_key(address))
+    }
+
+    /// Counts a request of a donor.
+    pub fn donor(&self, donor: &DonorId) -> Result<(), ApiError> {
+        self.donor.check(donor.as_str())
+    }
+}
+
+/// IPv6 hosts own at least a /64, so that is what is counted.
+fn address_key(address: Option<IpAddr>) -> String {
+    match address {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("{:x?}", &address.segments()[..4]),
+        None => "unknown".to_owned(),
+    }
+}
+
+struct Bucket {
+    limiter: Option<DefaultKeyedRateLimiter<String>>,
+    checks: AtomicU64,
+}
+
+impl Bucket {
+    fn new(per_minute: u32) -> Self {
+        let limiter = NonZeroU32::new(per_minute).map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
+        Self { limiter, checks: AtomicU64::new(0) }
+    }
+
+    fn check(&self, key: &str) -> Result<(), ApiError> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            limiter.retain_recent();
+        }
+        limiter
+            .check_key(&key.to_owned())
+            .map_err(|wait| ApiError::TooManyRequests(wait.wait_time_from(DefaultClock::default().now())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+    use crate::config;
+    use crate::http::error::ApiError;
+
+    #[test]
+    fn one_account_cannot_be_tried_from_many_addresses() {
+        let limits = Limits::new(config::Limits { login_per_minute: 2, ..config::Limits::default() });
+        let from = |last: u8| Some([10, 0, 0, last].into());
+        assert!(limits.log_in(from(1), "ada").is_ok());
+        assert!(limits.log_in(from(2), "ada").is_ok());
+        assert!(matches!(limits.log_in(from(3), "ada"), Err(ApiError::TooManyRequests(_))));
+        assert!(limits.log_in(from(3), "ben").is_ok());
+    }
+
+    #[test]
+    fn zero_switches_a_limit_off() {
+        let limits = Limits::new(config::Limits { open_per_minute: 0, ..config::Limits::default() });
+        assert!((0..1_000).all(|_| limits.open(None).is_ok()));
+    }
+}

@@ -1,0 +1,201 @@
+//! `POST messages`, `messages/donor/:queryId`, `messages/admin/:queryId` and `messages/system/:queryId`.
+
+use aggregates::donor_query::command::MessageAuthor;
+use aggregates::donor_query::{DonorQueryCommand, DonorQueryEvent};
+use aggregates::ids::{MessageId, QueryId, UserId};
+use aggregates::people::{Actor, Staff};
+use aggregates::personal::Personal;
+use aggregates::recorded::{Event, RecordedEvent};
+use aggregates::vocabulary::MessageType;
+use axum::http::StatusCode;
+use axum::response::Response;
+use garde::Validate;
+use projections::messages;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::accounts::{DonorPrincipal, Principal};
+use crate::clock;
+use crate::http::answer::{self, Envelope};
+use crate::http::auth::{self, Anyone};
+use crate::http::body::{Body, Id};
+use crate::http::errand::Errand;
+use crate::http::error::{ApiError, Violation};
+use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::{donor_queries, lenient, rules, views};
+
+/// What is said. Who says it is never read from here.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewMessage {
+    #[serde(default, deserialize_with = "lenient::text")]
+    #[garde(custom(rules::text))]
+    content: String,
+    /// The query it is about, where the path does not say.
+    #[serde(default, deserialize_with = "lenient::optional_number")]
+    #[garde(skip)]
+    query_id: Option<i64>,
+    /// The staff member it is meant for.
+    #[serde(default, deserialize_with = "lenient::optional_number")]
+    #[garde(skip)]
+    recipient_id: Option<i64>,
+    /// `QUERY` moves the status, `CHAT` does not.
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[garde(custom(rules::message_type))]
+    message_type: Option<String>,
+}
+
+/// Say something about a query. The credential decides who says it.
+#[utoipa::path(
+    post,
+    path = "/messages",
+    tag = "messages",
+    params(CommandHeaders),
+    request_body = NewMessage,
+    responses(
+        (status = 201, description = "The message; less of it for donors", body = Envelope<views::StaffMessageCreated>),
+        CommandErrors
+    ),
+    security(("donor" = []), ("staff" = []))
+)]
+pub(super) async fn anyone(
+    errand: Errand,
+    Anyone(caller): Anyone,
+    Body(body): Body<NewMessage>,
+) -> Result<Response, ApiError> {
+    let message = "a message needs the query it is about".into();
+    let query = body.query_id.ok_or(ApiError::Unprocessable { code: "query_required", message })?;
+    match caller {
+        Principal::Donor(donor) => as_donor(&errand, donor, QueryId::new(query), body).await,
+        Principal::Staff(staff) => as_staff(&errand, staff, QueryId::new(query), body, MessageType::Query).await,
+    }
+}
+
+/// Say something about one's own query.
+#[utoipa::path(
+    post,
+    path = "/messages/donor/{id}",
+    tag = "messages",
+    params(("id" = i64, Path, description = "The query"), CommandHeaders),
+    request_body = NewMessage,
+    responses((status = 201, description = "The message", body = Envelope<views::DonorMessage>), CommandErrors),
+    security(("donor" = []))
+)]
+pub(super) async fn donor(
+    errand: Errand,
+    auth::Donor(donor): auth::Donor,
+    Id(id): Id,
+    Body(body): Body<NewMessage>,
+) -> Result<Response, ApiError> {
+    as_donor(&errand, donor, QueryId::new(id), body).await
+}
+
+/// Answer a donor.
+#[utoipa::path(
+    post,
+    path = "/messages/admin/{id}",
+    tag = "messages",
+    params(("id" = i64, Path, description = "The query"), CommandHeaders),
+    request_body = NewMessage,
+    responses((status = 201, description = "The message", body = Envelope<views::StaffMessageCreated>), CommandErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn staff(
+    errand: Errand,
+    auth::Staff(staff): auth::Staff,
+    Id(id): Id,
+    Body(body): Body<NewMessage>,
+) -> Result<Response, ApiError> {
+    as_staff(&errand, staff, QueryId::new(id), body, MessageType::Chat).await
+}
+
+/// Have the desk say something.
+#[utoipa::path(
+    post,
+    path = "/messages/system/{id}",
+    tag = "messages",
+    params(("id" = i64, Path, description = "The query"), CommandHeaders),
+    request_body = NewMessage,
+    responses((status = 201, description = "The message", body = Envelope<views::StaffMessageCreated>), CommandErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn system(
+    errand: Errand,
+    auth::Staff(staff): auth::Staff,
+    Id(id): Id,
+    Body(body): Body<NewMessage>,
+) -> Result<Response, ApiError> {
+    let actor = auth::acting(&staff);
+    say(&errand, &actor, MessageAuthor::System, QueryId::new(id), body, MessageType::System).await
+}
+
+async fn as_donor(
+    errand: &Errand,
+    donor: DonorPrincipal,
+    query: QueryId,
+    body: NewMessage,
+) -> Result<Response, ApiError> {
+    donor_queries::check_owned(&errand.api, query, &donor).await?;
+    let actor = Actor::Donor { id: donor.donor_id };
+    say(errand, &actor, MessageAuthor::Donor, query, body, MessageType::Query).await
+}
+
+async fn as_staff(
+    errand: &Errand,
+    staff: Staff,
+    query: QueryId,
+    body: NewMessage,
+    default: MessageType,
+) -> Result<Response, ApiError> {
+    let actor = auth::acting(&staff);
+    say(errand, &actor, MessageAuthor::Staff(staff), query, body, default).await
+}
+
+async fn say(
+    errand: &Errand,
+    by: &Actor,
+    author: MessageAuthor,
+    query: QueryId,
+    body: NewMessage,
+    default: MessageType,
+) -> Result<Response, ApiError> {
+    let command = DonorQueryCommand::PostMessage {
+        message: errand.notice().await?,
+        author,
+        recipient: recipient(errand, body.recipient_id)?,
+        message_type: body.message_type.as_deref().and_then(MessageType::parse).unwrap_or(default),
+        content: Personal::Known(body.content),
+        at: clock::now(),
+    };
+    let outcome = errand.carry_out(query, by, command).await?;
+    let message = posted(&outcome.events).ok_or(ApiError::Internal(None))?;
+    let api = &errand.api;
+    let shown = match errand.shown(query, &outcome).await? {
+        Some(row) => messages::find(&api.reads, message).await?.map(|said| (row, said)),
+        None => None,
+    };
+    let Some((row, said)) = shown else { return Ok(answer::later(query.get(), &outcome)) };
+    let people = api.accounts.list();
+    let status = StatusCode::CREATED;
+    let response = match by {
+        Actor::Donor { .. } => answer::enveloped(status, views::DonorMessage::new(&said, &row, &people), None),
+        Actor::Staff(_) | Actor::System => {
+            answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &people), None)
+        }
+    };
+    Ok(answer::of_query(&row, response, outcome.position))
+}
+
+fn recipient(errand: &Errand, id: Option<i64>) -> Result<Option<UserId>, ApiError> {
+    let Some(id) = id.map(UserId::new) else { return Ok(None) };
+    let unknown = || ApiError::Invalid(vec![Violation::new("recipientId", "exists", "recipientId must be an account")]);
+    errand.api.accounts.find(id).map(|user| Some(user.id)).ok_or_else(unknown)
+}
+
+/// The message of this command, or of the first time it was sent.
+fn posted(events: &[RecordedEvent]) -> Option<MessageId> {
+    events.iter().find_map(|recorded| match &recorded.event {
+        Event::DonorQuery(DonorQueryEvent::MessagePosted { message, .. }) => Some(*message),
+        _ => None,
+    })
+}

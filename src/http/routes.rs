@@ -1,0 +1,228 @@
+//! Who may call what: every route of the API in one table.
+//!
+//! The door in [`super::auth`] reads it on each request and lets nobody in by a route that is not listed; a test walks it
+//! against the router. The same table spells paths: it tells fixed words, which match in any letter case, from values.
+
+use std::sync::OnceLock;
+
+use axum::http::Method;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody; a credential is not looked at.
+    Public,
+    /// Anybody; a credential that is sent must be good.
+    Anybody,
+    /// The donor whose query it is.
+    Donor,
+    /// The donor whose query it is, and staff.
+    DonorOrStaff,
+    /// Staff.
+    Staff,
+    /// Super admins.
+    SuperAdmin,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with values in braces.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+}
+
+const fn get(path: &'static str, access: Access) -> Route {
+    Route { method: Method::GET, path, access }
+}
+
+const fn post(path: &'static str, access: Access) -> Route {
+    Route { method: Method::POST, path, access }
+}
+
+const fn patch(path: &'static str, access: Access) -> Route {
+    Route { method: Method::PATCH, path, access }
+}
+
+const fn delete(path: &'static str, access: Access) -> Route {
+    Route { method: Method::DELETE, path, access }
+}
+
+/// The table.
+pub(super) const ROUTES: &[Route] = &[
+    get("/", Access::Public),
+    get("/health", Access::Anybody),
+    get("/health/ping", Access::Public),
+    get("/health/live", Access::Public),
+    get("/health/ready", Access::Public),
+    get("/health/advanced", Access::Anybody),
+    get("/health/advanced/detailed", Access::Staff),
+    get("/metrics", Access::Public),
+    post("/api/v1/auth/login", Access::Public),
+    get("/api/v1/users", Access::Staff),
+    get("/api/v1/users/me", Access::Staff),
+    get("/api/v1/users/{id}", Access::Staff),
+    post("/api/v1/donor-queries", Access::Anybody),
+    get("/api/v1/donor-queries", Access::Staff),
+    get("/api/v1/donor-queries/general", Access::Staff),
+    get("/api/v1/donor-queries/unassigned", Access::Staff),
+    get("/api/v1/donor-queries/my-queries", Access::Staff),
+    get("/api/v1/donor-queries/transferred-to-me", Access::Staff),
+    get("/api/v1/donor-queries/in-progress", Access::Staff),
+    get("/api/v1/donor-queries/pending-reply", Access::Staff),
+    get("/api/v1/donor-queries/resolved", Access::Staff),
+    get("/api/v1/donor-queries/transferred", Access::Staff),
+    get("/api/v1/donor-queries/status/{status}", Access::Staff),
+    get("/api/v1/donor-queries/filtered/statuses", Access::Staff),
+    get("/api/v1/donor-queries/user", Access::DonorOrStaff),
+    get("/api/v1/donor-queries/user/{email}", Access::Staff),
+    get("/api/v1/donor-queries/donor/{donorId}", Access::DonorOrStaff),
+    get("/api/v1/donor-queries/admin/{id}", Access::Staff),
+    get("/api/v1/donor-queries/{id}", Access::Staff),
+    patch("/api/v1/donor-queries/{id}", Access::Staff),
+    delete("/api/v1/donor-queries/{id}", Access::SuperAdmin),
+    get("/api/v1/donor-queries/{id}/is-accepted", Access::DonorOrStaff),
+    patch("/api/v1/donor-queries/{id}/accept", Access::Staff),
+    patch("/api/v1/donor-queries/{id}/resolve", Access::Staff),
+    post("/api/v1/donor-queries/{id}/resolve", Access::Staff),
+    patch("/api/v1/donor-queries/{id}/transfer", Access::Staff),
+    post("/api/v1/donor-queries/{id}/transfer", Access::Staff),
+    post("/api/v1/donor-queries/{id}/pending-reply", Access::Staff),
+    post("/api/v1/donor-queries/{id}/in-progress", Access::Staff),
+    post("/api/v1/donor-queries/{id}/send-reminder", Access::Staff),
+    post("/api/v1/donor-queries/{id}/donor-close", Access::Donor),
+    post("/api/v1/messages", Access::DonorOrStaff),
+    get("/api/v1/messages", Access::Staff),
+    get("/api/v1/messages/query/{id}", Access::DonorOrStaff),
+    post("/api/v1/messages/donor/{id}", Access::Donor),
+    get("/api/v1/messages/donor/{id}", Access::Staff),
+    get("/api/v1/messages/between/{one}/{other}", Access::Staff),
+    post("/api/v1/messages/admin/{id}", Access::Staff),
+    get("/api/v1/messages/admin/{id}", Access::Staff),
+    post("/api/v1/messages/system/{id}", Access::Staff),
+];
+
+/// The line of a route; `HEAD` goes where `GET` goes.
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    ROUTES.iter().find(|route| route.method == *method && route.path == path)
+}
+
+/// The path as the router spells it: fixed words in lower case, no slash at the end. Values stay as they are, and so does
+/// whatever the table does not know.
+pub(super) fn canonical(path: &str) -> String {
+    let trimmed = path.trim_end_matches('/');
+    let mut node = Some(root());
+    let mut spelled = String::with_capacity(trimmed.len());
+    for word in trimmed.split('/').skip(1) {
+        spelled.push('/');
+        match node.and_then(|node| node.step(word)) {
+            Some(Step { literal: Some(literal), next }) => {
+                spelled.push_str(literal);
+                node = Some(next);
+            }
+            Some(Step { literal: None, next }) => {
+                spelled.push_str(word);
+                node = Some(next);
+            }
+            None => {
+                spelled.push_str(word);
+                node = None;
+            }
+        }
+    }
+    if spelled.is_empty() { "/".to_owned() } else { spelled }
+}
+
+/// The table as a tree of path segments.
+#[derive(Default)]
+struct Node {
+    literals: Vec<(&'static str, Node)>,
+    value: Option<Box<Node>>,
+}
+
+struct Step {
+    literal: Option<&'static str>,
+    next: &'static Node,
+}
+
+fn root() -> &'static Node {
+    static ROOT: OnceLock<Node> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let mut root = Node::default();
+        for route in ROUTES {
+            root.insert(route.path);
+        }
+        root
+    })
+}
+
+impl Node {
+    fn insert(&mut self, path: &'static str) {
+        let mut node = self;
+        for word in path.split('/').filter(|word| !word.is_empty()) {
+            node = if word.starts_with('{') { node.value.get_or_insert_default() } else { node.literal(word) };
+        }
+    }
+
+    fn literal(&mut self, word: &'static str) -> &mut Self {
+        let index = self.literals.iter().position(|(known, _)| *known == word).unwrap_or_else(|| {
+            self.literals.push((word, Self::default()));
+            self.literals.len() - 1
+        });
+        &mut self.literals[index].1
+    }
+
+    fn step(&'static self, word: &str) -> Option<Step> {
+        let literal = self.literals.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+        match (literal, &self.value) {
+            (Some((known, next)), _) => Some(Step { literal: Some(known), next }),
+            (None, Some(next)) => Some(Step { literal: None, next }),
+            (None, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::{Access, ROUTES, canonical, find};
+
+    #[test]
+    fn fixed_words_match_in_any_case_and_values_stay() {
+        assert_eq!(canonical("/API/v1/Donor-Queries/General/"), "/api/v1/donor-queries/general");
+        assert_eq!(
+            canonical("/api/v1/donor-queries/USER/Ada@Example.org"),
+            "/api/v1/donor-queries/user/Ada@Example.org"
+        );
+        assert_eq!(canonical("/api/v1/donor-queries/17/Accept"), "/api/v1/donor-queries/17/accept");
+        assert_eq!(canonical("/api/v1/donor-queries/donor/General"), "/api/v1/donor-queries/donor/General");
+        assert_eq!(canonical("/Health/"), "/health");
+        assert_eq!(canonical("//"), "/");
+        assert_eq!(canonical("/elsewhere/About/"), "/elsewhere/About");
+    }
+
+    #[test]
+    fn head_goes_where_get_goes() {
+        assert_eq!(find(&Method::HEAD, "/health/ping").map(|route| route.access), Some(Access::Public));
+        assert!(find(&Method::PUT, "/health/ping").is_none());
+    }
+
+    #[test]
+    fn no_route_is_listed_twice() {
+        for (index, route) in ROUTES.iter().enumerate() {
+            let again =
+                ROUTES[index + 1..].iter().any(|other| other.method == route.method && other.path == route.path);
+            assert!(!again, "{} {} is listed twice", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn only_super_admins_delete() {
+        assert!(ROUTES.iter().filter(|route| route.method == Method::DELETE).all(|r| r.access == Access::SuperAdmin));
+    }
+}

@@ -1,0 +1,92 @@
+//! The rules that request bodies are checked against, for `garde`'s `custom`. A broken rule reads `name: text`, which
+//! [`super::body`] takes apart into the contract's constraints.
+#![allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that garde calls")]
+
+use aggregates::vocabulary::{MessageType, QueryStatus};
+use garde::{Error, Result};
+use projections::messages::SenderType;
+
+/// The longest name, test, stage, device, or identity.
+pub(super) const LINE: usize = 200;
+
+/// The longest text of a message or note.
+pub(super) const TEXT: usize = 10_000;
+
+/// Text that has to be there.
+pub(super) fn line(value: &str, _: &()) -> Result {
+    not_empty(value)?;
+    at_most(value, LINE)
+}
+
+/// Text of a message that has to be there.
+pub(super) fn text(value: &str, _: &()) -> Result {
+    not_empty(value)?;
+    at_most(value, TEXT)
+}
+
+/// Text that may be absent but, if there, says something.
+pub(super) fn optional_line(value: &Option<String>, _: &()) -> Result {
+    value.as_deref().map_or(Ok(()), |value| line(value, &()))
+}
+
+/// Text that may be absent or empty.
+pub(super) fn short_or_empty(value: &Option<String>, _: &()) -> Result {
+    at_most(value.as_deref().unwrap_or_default(), LINE)
+}
+
+/// Text of a message that may be absent or empty.
+pub(super) fn text_or_empty(value: &Option<String>, _: &()) -> Result {
+    at_most(value.as_deref().unwrap_or_default(), TEXT)
+}
+
+/// Something that has to be there and is of no interest otherwise: a password.
+pub(super) fn credential(value: &str, _: &()) -> Result {
+    not_empty(value)?;
+    at_most(value, 1_024)
+}
+
+/// The name of a message type, if there.
+pub(super) fn message_type(value: &Option<String>, _: &()) -> Result {
+    one_of(value.as_deref(), MessageType::parse, MessageType::ALL, MessageType::as_str)
+}
+
+/// The name of a kind of sender, if there.
+pub(super) fn sender_type(value: &Option<String>, _: &()) -> Result {
+    one_of(value.as_deref(), SenderType::parse, SenderType::ALL, SenderType::as_str)
+}
+
+/// The name of a status, if there.
+pub(super) fn status(value: &Option<String>, _: &()) -> Result {
+    one_of(value.as_deref(), QueryStatus::parse, QueryStatus::ALL, QueryStatus::as_str)
+}
+
+/// Names of statuses, if there.
+pub(super) fn statuses(values: &[String], _: &()) -> Result {
+    values
+        .iter()
+        .try_for_each(|value| one_of(Some(value.as_str()), QueryStatus::parse, QueryStatus::ALL, QueryStatus::as_str))
+}
+
+fn one_of<T: Copy>(
+    value: Option<&str>,
+    parse: fn(&str) -> Option<T>,
+    all: &[T],
+    word: fn(T) -> &'static str,
+) -> Result {
+    if value.is_none_or(|value| parse(value).is_some()) {
+        return Ok(());
+    }
+    let words: Vec<_> = all.iter().map(|value| word(*value)).collect();
+    Err(Error::new(format!("isEnum: must be one of the following values: {}", words.join(", "))))
+}
+
+fn not_empty(value: &str) -> Result {
+    if value.trim().is_empty() { Err(Error::new("isNotEmpty: should not be empty")) } else { Ok(()) }
+}
+
+fn at_most(value: &str, limit: usize) -> Result {
+    if value.chars().count() > limit {
+        return Err(Error::new(format!("maxLength: must be shorter than or equal to {limit} characters")));
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! A node that serves nothing but the feed, and clients of it. Facts go straight into the log.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aggregates::donor_query::DonorQueryEvent;
+use aggregates::donor_query::event::Author;
+use aggregates::ids::{DonorId, MessageId, QueryId};
+use aggregates::people::{Actor, DonorSession, Role};
+use aggregates::recorded::{Event, Metadata, Position, StreamId};
+use aggregates::testing::{NOON, text};
+use aggregates::vocabulary::MessageType;
+use futures_util::{SinkExt, StreamExt};
+use projections::queries::{self, QueryRow};
+use proof_concierge::accounts::{self, Accounts};
+use proof_concierge::bus::Bus;
+use proof_concierge::database::{self, Purpose};
+use proof_concierge::log::{Append, Log, StreamAppend};
+use proof_concierge::projector::{Freshness, Projector};
+use proof_concierge::push::{self, Push, PushSettings, SeatLimits, Sources};
+use proof_concierge::relay;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::support::app::Client;
+use crate::support::database::{TestDatabase, database};
+use crate::support::eventually::eventually;
+use crate::support::node::config;
+
+/// How long anything may take before the test fails.
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A node without commands.
+pub(super) struct Desk {
+    pub(super) push: Push,
+    pub(super) accounts: Accounts,
+    pub(super) stop: CancellationToken,
+    log: Log,
+    reads: PgPool,
+    address: SocketAddr,
+    _database: TestDatabase,
+}
+
+/// One WebSocket of the feed.
+pub(super) struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+/// What came through a socket.
+#[derive(Debug, PartialEq)]
+pub(super) enum Heard {
+    /// A line of JSON.
+    Line(Value),
+    /// The server closed it: code and reason.
+    Closed(u16, String),
+}
+
+impl Desk {
+    /// A desk with generous limits.
+    pub(super) async fn open() -> Self {
+        Self::with_replay_limit(1_000_000).await
+    }
+
+    /// A desk that tells at most so many facts that were missed.
+    pub(super) async fn with_replay_limit(replay_limit: i64) -> Self {
+        let database = database().await;
+        let config = config(&database);
+        let log = Log::open_database(&config).unwrap();
+        let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await.unwrap();
+        let reads = database::pool(&config.database_url, Purpose::Read, 4).unwrap();
+        let freshness = Freshness::new(log.clone(), reads.clone());
+        let accounts = Accounts::open(reads.clone(), &config.jwt_secret).await.unwrap();
+        accounts::seed(&accounts, &[("ada", "Ada", Role::Admin, "a password for tests")]).await.unwrap();
+
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let owner = database::options(&config.database_url, Purpose::Project).unwrap();
+        tracker.spawn(relay::run(log.clone(), bus.clone(), owner, stop.clone()));
+        tracker.spawn(relay::hint(log.clone(), bus.clone(), stop.clone()));
+        let projector = Projector::new(log.clone(), bus.clone(), &config.database_url, freshness.clone(), 1).unwrap();
+        tracker.spawn(projector.run(stop.clone()));
+        let sources = Sources { log: log.clone(), bus, freshness, accounts: accounts.clone(), reads: reads.clone() };
+        let settings = PushSettings { replay_limit, trusted_proxies: 0, seats: SeatLimits::default() };
+        let push = Push::start(sources, settings, &tracker, &stop);
+        let address = serve(push.clone()).await;
+        Self { push, accounts, stop, log, reads, address, _database: database }
+    }
+
+    /// A token of the only staff member.
+    pub(super) async fn staff_token(&self) -> String {
+        self.accounts.log_in("ada", "a password for tests").await.unwrap().1
+    }
+
+    /// A token of the donor who opens [`opened_by`] queries with the same number.
+    pub(super) fn donor_token(&self, donor: u128) -> String {
+        self.accounts.donor_token(&donor_id(donor), DonorSession(uuid::Uuid::from_u128(donor)))
+    }
+
+    /// Adds facts to a query that is at a version, and waits until the feed has told them.
+    pub(super) async fn append(&self, query: QueryId, expected: i64, events: Vec<DonorQueryEvent>) {
+        let position = append(&self.log, query, expected, events).await;
+        eventually(LIMIT, async || self.push.hub().passed(), |passed| *passed >= position).await;
+    }
+
+    /// The log, for writers of their own.
+    pub(super) fn log(&self) -> Log {
+        self.log.clone()
+    }
+
+    /// A query as a read shows it now.
+    pub(super) async fn read(&self, query: QueryId) -> Option<QueryRow> {
+        queries::find(&self.reads, query).await.unwrap()
+    }
+
+    /// A client of the feed's plain routes.
+    pub(super) fn client(&self, token: &str) -> Client {
+        Client::new(&format!("http://{}", self.address)).with_token(token)
+    }
+
+    /// A socket that said hello, after its answer.
+    pub(super) async fn listen(&self, token: &str, after: Option<i64>) -> Socket {
+        let mut socket = self.connect().await;
+        socket.say(&json!({ "type": "hello", "token": token, "after": after })).await;
+        let hello = socket.line().await;
+        assert_eq!(hello["type"], "hello", "{hello}");
+        socket
+    }
+
+    /// A socket that said nothing yet.
+    pub(super) async fn connect(&self) -> Socket {
+        let url = format!("ws://{}/api/v1/ws", self.address);
+        let (stream, _) = timeout(LIMIT, tokio_tungstenite::connect_async(url)).await.unwrap().unwrap();
+        Socket { stream }
+    }
+}
+
+async fn serve(push: Push) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = push::router(push).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+    address
+}
+
+impl Socket {
+    /// Sends a line.
+    pub(super) async fn say(&mut self, line: &Value) {
+        self.stream.send(Message::text(line.to_string())).await.unwrap();
+    }
+
+    /// The next line or the close.
+    pub(super) async fn hear(&mut self) -> Heard {
+        loop {
+            match timeout(LIMIT, self.stream.next()).await.expect("the feed says something") {
+                Some(Ok(Message::Text(text))) => return Heard::Line(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
+                    return Heard::Closed(code.into(), reason.to_string());
+                }
+                Some(Ok(_)) => {}
+                other => panic!("the socket broke: {other:?}"),
+            }
+        }
+    }
+
+    /// The next line.
+    pub(super) async fn line(&mut self) -> Value {
+        match self.hear().await {
+            Heard::Line(line) => line,
+            Heard::Closed(code, reason) => panic!("closed with {code}: {reason}"),
+        }
+    }
+
+    /// The next line about a fact. Heartbeats do not count as patience.
+    pub(super) async fn fact(&mut self) -> Value {
+        let fact = async {
+            loop {
+                let line = self.line().await;
+                if line["type"] == "event" {
+                    return line;
+                }
+            }
+        };
+        timeout(LIMIT, fact).await.expect("the feed tells a fact")
+    }
+
+    /// Everything up to and including the line of a type.
+    pub(super) async fn until(&mut self, wanted: &str) -> Vec<Value> {
+        let mut lines = Vec::new();
+        loop {
+            lines.push(self.line().await);
+            if lines.last().is_some_and(|line| line["type"] == wanted) {
+                return lines;
+            }
+        }
+    }
+}
+
+/// Adds facts to a query that is at a version.
+pub(super) async fn append(log: &Log, query: QueryId, expected: i64, events: Vec<DonorQueryEvent>) -> Position {
+    let events = events.into_iter().map(Event::DonorQuery).collect();
+    let stream = StreamAppend { stream: StreamId::DonorQuery(query), query, expected, events };
+    let append = Append {
+        streams: vec![stream],
+        subject: DonorId::new(format!("donor of {query}")),
+        metadata: Metadata::of(&Actor::System, "request-1"),
+        key: None,
+    };
+    log.append(append).await.unwrap().events.last().unwrap().position
+}
+
+/// A donor's first words.
+pub(super) fn opened_by(donor: u128) -> DonorQueryEvent {
+    DonorQueryEvent::QueryOpened {
+        donor: text("Dee"),
+        donor_id: donor_id(donor),
+        session: DonorSession(uuid::Uuid::from_u128(donor)),
+        test: "Blood pressure".to_owned(),
+        stage: "Before".to_owned(),
+        device: "Cuff".to_owned(),
+        at: NOON,
+    }
+}
+
+/// A message with a number for its id.
+pub(super) fn message(number: i64, words: &str) -> DonorQueryEvent {
+    DonorQueryEvent::MessagePosted {
+        message: MessageId::new(number),
+        author: Author::Donor,
+        recipient: None,
+        message_type: MessageType::Chat,
+        content: text(words),
+        call: None,
+        request: None,
+        at: NOON,
+    }
+}
+
+fn donor_id(donor: u128) -> DonorId {
+    DonorId::new(format!("donor-{donor}"))
+}
