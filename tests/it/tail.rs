@@ -96,9 +96,9 @@ async fn every_tail_sees_everything_once_and_in_order_while_nats_dies_again_and_
     for round in 0..4 {
         desk.append_histories(round * 20 + 1..=round * 20 + 10, 9).await;
         if round % 2 == 0 {
-            nats.kill()
+            nats.kill();
         } else {
-            nats.stop()
+            nats.stop();
         }
         desk.append_histories(round * 20 + 11..=round * 20 + 15, 9).await;
         nats.restart().unwrap();

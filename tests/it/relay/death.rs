@@ -44,7 +44,7 @@ async fn facts_arrive_in_the_order_of_the_log() {
 async fn live_and_die(desk: &Desk, life: u64) {
     let mut relay = Relay::new(desk.log.clone(), desk.bus.clone());
     let mut cursor = relay.resume().await.unwrap();
-    if life % 5 == 0 {
+    if life.is_multiple_of(5) {
         return;
     }
     let window = relay.read_window(&cursor).await.unwrap();
