@@ -29,7 +29,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use metrics_exporter_prometheus::PrometheusHandle;
-use sqlx::PgPool;
+use projections::ReadPool;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -58,7 +58,7 @@ pub struct Api {
     /// Staff accounts and tokens.
     pub accounts: Accounts,
     /// Connections whose `search_path` begins with the read models' schema.
-    pub reads: PgPool,
+    pub reads: ReadPool,
     /// The settings.
     pub config: Arc<Config>,
     /// How much one caller may ask for.

@@ -114,6 +114,10 @@ pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
 /// The path as the router spells it: fixed words in lower case, no slash at the end. Values stay as they are, and so does
 /// whatever the table does not know.
 pub(super) fn canonical(path: &str) -> String {
+    // The page's own links are relative to the slash.
+    if path.starts_with(super::openapi::PAGE) {
+        return path.to_owned();
+    }
     let trimmed = path.trim_end_matches('/');
     let mut node = Some(root());
     let mut spelled = String::with_capacity(trimmed.len());
