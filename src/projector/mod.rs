@@ -122,11 +122,17 @@ impl Projector {
 
     /// Projects whether or not somebody else does too, for ever. Can be dropped at any point.
     pub async fn project(&self) {
+        let mut failing = false;
         loop {
             match self.session().await {
-                Interrupted::Moved => info!("Projecting anew from the checkpoints"),
+                Interrupted::Moved => {
+                    info!("Projecting anew from the checkpoints");
+                    failing = false;
+                }
                 Interrupted::Database(error) => {
-                    warn!(%error, "Cannot project");
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "Cannot project; trying again");
+                    }
                     sleep(RESTART_AFTER).await;
                 }
             }

@@ -6,3 +6,4 @@ pub(crate) mod desk;
 pub(crate) mod eventually;
 pub(crate) mod node;
 pub(crate) mod servers;
+pub(crate) mod stream;

@@ -1,0 +1,188 @@
+//! The read models follow the log: once, in order, behind a fence, and past what cannot be applied.
+
+use std::time::Duration;
+
+use aggregates::recorded::{Partition, Position};
+use aggregates::testing::{accepted_by, ada, marked_in_progress, opened, staff};
+use projections::Projection;
+use proof_concierge::projector::{self, Freshness, Projector};
+use proof_concierge::relay;
+use sqlx::{Executor, PgPool};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::eventually::eventually;
+use crate::support::stream::{Desk, LIMIT, connect, desk};
+
+/// Nodes that do not wait for each other's lock. They end with this value.
+pub(crate) struct Nodes(JoinSet<()>);
+
+impl Nodes {
+    /// A node that relays.
+    pub(crate) fn relaying(desk: &Desk) -> Self {
+        let options = desk.database.pool.connect_options().as_ref().clone();
+        let mut nodes = JoinSet::new();
+        nodes.spawn(relay::run(desk.log.clone(), desk.bus.clone(), options, CancellationToken::new()));
+        Self(nodes)
+    }
+
+    /// One more node that projects, and how far it says it is.
+    pub(crate) async fn project(&mut self, desk: &Desk) -> Freshness {
+        let bus = connect(&desk.config).await;
+        let freshness = Freshness::new(desk.log.clone(), desk.database.pool.clone());
+        let url = &desk.config.database_url;
+        let projector = Projector::new(desk.log.clone(), bus, url, freshness.clone(), 2).unwrap();
+        self.0.spawn(async move { projector.project().await });
+        freshness
+    }
+}
+
+/// How many rows a table has, and a digest of them. A counter that went back to zero is as good as none.
+fn digest_of(table: &str) -> String {
+    format!(
+        "select count(*), coalesce(md5(string_agg(t::text, ',' order by t::text)), '') from {table} t
+         where to_jsonb(t) ->> 'value' is distinct from '0'"
+    )
+}
+
+/// A digest of everything a read model keeps.
+pub(crate) async fn rows(pool: &PgPool, projection: Projection) -> Vec<(&'static str, (i64, String))> {
+    let mut digests = Vec::new();
+    for table in projection.tables() {
+        let digest = sqlx::query_as(&digest_of(&format!("read.{table}"))).fetch_one(pool).await.unwrap();
+        digests.push((*table, digest));
+    }
+    digests
+}
+
+/// Applies the whole log at once to empty tables, and insists that the live ones look the same.
+pub(crate) async fn rows_equal_replay(desk: &Desk) {
+    let mut events = Vec::new();
+    for stored in desk.log.read_after(Position::START, i64::MAX).await.unwrap() {
+        events.push(desk.log.open(&stored).await.unwrap());
+    }
+    for projection in Projection::ALL {
+        let live = rows(&desk.database.pool, *projection).await;
+        let mut replay = desk.database.pool.begin().await.unwrap();
+        replay.execute("set local search_path = replay, public").await.unwrap();
+        replay.execute("create schema replay").await.unwrap();
+        for table in projection.tables() {
+            let empty = format!("create table replay.{table} (like read.{table} including all)");
+            replay.execute(&*empty).await.unwrap();
+        }
+        projection.project(&mut replay, &events).await.unwrap();
+        for (table, digest) in live {
+            let replayed: (i64, String) =
+                sqlx::query_as(&digest_of(&format!("replay.{table}"))).fetch_one(&mut *replay).await.unwrap();
+            assert_eq!(digest, replayed, "{table} differs from a replay");
+        }
+        replay.rollback().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn read_models_follow_the_log_and_waits_end() {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    let freshness = nodes.project(&desk).await;
+    for query in 1..=50 {
+        let position = desk.append_histories([query], 3).await;
+        let partition = Partition(u16::try_from(query % 16).unwrap());
+        assert!(freshness.reached(partition, position, LIMIT).await, "{query}");
+    }
+    assert!(freshness.reached_all(desk.log.head().await.unwrap(), LIMIT).await);
+    assert_eq!(freshness.applied(), Position(150));
+    rows_equal_replay(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_does_not_project_knows_how_far_the_other_is() {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    nodes.project(&desk).await;
+    let polling = Freshness::new(desk.log.clone(), desk.database.pool.clone());
+    let listening = polling.clone();
+    let (bus, stop) = (connect(&desk.config).await, CancellationToken::new());
+    let follow = tokio::spawn(async move { listening.follow(&bus, &stop).await });
+    let position = desk.append_histories([17], 9).await;
+    assert!(polling.reached(Partition(1), position, LIMIT).await);
+    follow.abort();
+    let position = desk.append_histories([18], 9).await;
+    assert!(polling.reached(Partition(2), position, LIMIT).await);
+    assert!(polling.reached_all(position, LIMIT).await);
+    assert!(!polling.reached_all(Position(1_000), Duration::from_millis(20)).await, "there is no such fact");
+    assert!(!polling.reached(Partition(2), Position(1_000), Duration::from_millis(20)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_projectors_at_once_apply_everything_once() {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    let one = nodes.project(&desk).await;
+    let other = nodes.project(&desk).await;
+    let last = desk.append_histories(1..=60, 12).await;
+    assert!(one.reached_all(last, LIMIT).await);
+    assert!(other.reached_all(last, LIMIT).await);
+    rows_equal_replay(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_projector_that_dies_is_followed_by_one_that_goes_on() {
+    let desk = desk().await;
+    let mut last = Position::START;
+    for life in 0..8 {
+        let mut nodes = Nodes::relaying(&desk);
+        let freshness = nodes.project(&desk).await;
+        last = desk.append_histories(life * 5 + 1..=life * 5 + 5, 12).await;
+        // It dies with facts on their way, in whichever state that is.
+        freshness.reached(Partition(0), last, Duration::from_millis(3 * life.unsigned_abs())).await;
+    }
+    let mut nodes = Nodes::relaying(&desk);
+    assert!(nodes.project(&desk).await.reached_all(last, LIMIT).await);
+    rows_equal_replay(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_fact_that_cannot_be_applied_stops_its_read_model_in_its_partition_only() {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    let freshness = nodes.project(&desk).await;
+    // Nobody opened query 1, which only the read models of queries mind.
+    let poison = desk.append(1, 0, vec![accepted_by(&ada())]).await;
+    let behind = desk.append_histories([17], 9).await;
+    let elsewhere = desk.append_histories([2], 9).await;
+    assert!(freshness.reached(Partition(2), elsewhere, LIMIT).await);
+    assert!(!freshness.reached(Partition(1), behind, LIMIT).await);
+    assert!(freshness.is_stopped(Partition(1)));
+    assert_eq!(freshness.stopped(), [Partition(1)]);
+
+    let standings = async || projector::standings(&desk.log, &desk.database.pool).await.unwrap();
+    let messages_went_on = |standings: &Vec<projector::Standing>| {
+        standings.iter().any(|s| s.projection == Projection::Messages && s.lag == 0 && s.stopped.is_empty())
+    };
+    let standings = eventually(LIMIT, standings, messages_went_on).await;
+    let queries = standings.iter().find(|s| s.projection == Projection::Queries).unwrap();
+    assert_eq!(queries.stopped.len(), 1);
+    assert_eq!((queries.stopped[0].partition, queries.stopped[0].position), (Partition(1), poison));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stopped_read_model_goes_on_when_it_is_told_to() {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    // As if a bug had lost the row: the fact is right, the read model is not.
+    let freshness = nodes.project(&desk).await;
+    let first = desk.append(1, 0, vec![opened()]).await;
+    assert!(freshness.reached(Partition(1), first, LIMIT).await);
+    desk.database.pool.execute("create table lost as table read.queries").await.unwrap();
+    desk.database.pool.execute("delete from read.queries").await.unwrap();
+    let second = desk.append(1, 1, vec![accepted_by(&ada())]).await;
+    assert!(!freshness.reached(Partition(1), second, LIMIT).await);
+    desk.database.pool.execute("insert into read.queries table lost").await.unwrap();
+    let resumed = projector::resume(&desk.database.pool, Projection::Queries).await.unwrap();
+    assert_eq!(resumed, 1);
+    let third = desk.append(1, 2, vec![marked_in_progress(staff(&ada()))]).await;
+    eventually(LIMIT, async || freshness.reached(Partition(1), third, LIMIT).await, |reached| *reached).await;
+    assert!(freshness.stopped().is_empty());
+    rows_equal_replay(&desk).await;
+}

@@ -1,0 +1,147 @@
+//! A read model is filled again from the log beside the live one, and nobody notices.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aggregates::recorded::Position;
+use aggregates::testing::{accepted_by, ada};
+use projections::Projection;
+use proof_concierge::projector::rebuild::{RebuildError, rebuild};
+use sqlx::Executor;
+
+use crate::projector::{Nodes, rows, rows_equal_replay};
+use crate::support::stream::{Desk, LIMIT, desk};
+
+/// A desk whose read models have applied some histories.
+async fn desk_with_rows() -> (Desk, Nodes) {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    let freshness = nodes.project(&desk).await;
+    let last = desk.append_histories(1..=40, 12).await;
+    assert!(freshness.reached_all(last, LIMIT).await);
+    (desk, nodes)
+}
+
+async fn rebuild_quietly(desk: &Desk, projection: Projection) -> Result<Position, RebuildError> {
+    rebuild(&desk.log, &desk.config.database_url, projection, |_, _| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_read_model_that_lost_its_rows_is_rebuilt_to_the_same_ones() {
+    let (desk, _nodes) = desk_with_rows().await;
+    for projection in Projection::ALL {
+        let before = rows(&desk.database.pool, *projection).await;
+        for table in projection.tables() {
+            desk.database.pool.execute(&*format!("truncate read.{table}")).await.unwrap();
+        }
+        let mut told = Vec::new();
+        let rebuilt = rebuild(&desk.log, &desk.config.database_url, *projection, |at, of| told.push((at, of))).await;
+        assert_eq!(rebuilt.unwrap(), Position(480));
+        assert_eq!(told.last(), Some(&(Position(480), Position(480))));
+        assert_eq!(rows(&desk.database.pool, *projection).await, before);
+    }
+    let left: i64 = sqlx::query_scalar("select count(*) from pg_namespace where nspname like 'rebuild%'")
+        .fetch_one(&desk.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 0, "nothing is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rebuild_goes_unnoticed_by_those_who_write_and_read() {
+    let (desk, mut nodes) = desk_with_rows().await;
+    let freshness = nodes.project(&desk).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let (pool, done) = (desk.database.pool.clone(), done.clone());
+        tokio::spawn(async move {
+            let mut most = 0;
+            while !done.load(Ordering::SeqCst) {
+                let rows: i64 = sqlx::query_scalar("select count(*) from read.queries").fetch_one(&pool).await.unwrap();
+                assert!(rows >= most, "rows went missing: {rows} after {most}");
+                most = rows;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+    };
+    let writes = async {
+        let last = desk.append_histories(41..=160, 12).await;
+        done.store(true, Ordering::SeqCst);
+        last
+    };
+    let rebuilds = async {
+        let mut rebuilds = 0;
+        while !done.load(Ordering::SeqCst) {
+            for projection in Projection::ALL {
+                rebuild_quietly(&desk, *projection).await.unwrap();
+                rebuilds += 1;
+            }
+        }
+        rebuilds
+    };
+    let (last, rebuilds) = tokio::join!(writes, rebuilds);
+    assert!(rebuilds >= Projection::ALL.len());
+    reader.await.unwrap();
+    assert!(freshness.reached_all(last, LIMIT).await);
+    rows_equal_replay(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_service_that_may_not_own_the_tables_still_writes_them_after_a_rebuild() {
+    let (desk, mut nodes) = desk_with_rows().await;
+    rebuild_quietly(&desk, Projection::Queries).await.unwrap();
+    let freshness = nodes.project(&desk).await;
+    let last = desk.append_histories(41..=45, 12).await;
+    assert!(freshness.reached_all(last, LIMIT).await);
+    let options: Option<Vec<String>> =
+        sqlx::query_scalar("select reloptions from pg_class where oid = 'read.board'::regclass")
+            .fetch_one(&desk.database.pool)
+            .await
+            .unwrap();
+    rebuild_quietly(&desk, Projection::Board).await.unwrap();
+    let kept: Option<Vec<String>> =
+        sqlx::query_scalar("select reloptions from pg_class where oid = 'read.board'::regclass")
+            .fetch_one(&desk.database.pool)
+            .await
+            .unwrap();
+    assert_eq!(kept, options);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_interrupted_rebuild_goes_on_where_it_stopped() {
+    let (desk, _nodes) = desk_with_rows().await;
+    // It stops at a fact that cannot be applied, once everything before is in the copy.
+    let before = desk.log.head().await.unwrap();
+    let poison = desk.append(1_001, 0, vec![accepted_by(&ada())]).await;
+    let failed = rebuild_quietly(&desk, Projection::Queries).await;
+    assert!(matches!(failed, Err(RebuildError::Poison { position, .. }) if position == poison), "{failed:?}");
+    let kept: i64 = sqlx::query_scalar("select position from rebuild_queries.progress")
+        .fetch_one(&desk.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(Position(kept), before);
+    // As if the read model had learnt meanwhile what to do with that fact.
+    let row = "insert into rebuild_queries.queries select (r).* from (select q as r from read.queries q limit 1) x";
+    desk.database.pool.execute(row).await.ok();
+    let row = "update rebuild_queries.progress set position = position + 1";
+    desk.database.pool.execute(row).await.unwrap();
+    let rebuilt = rebuild_quietly(&desk, Projection::Queries).await.unwrap();
+    assert_eq!(rebuilt, poison);
+    let letters: i64 = sqlx::query_scalar("select count(*) from projection_dead_letters where projection = 'queries'")
+        .fetch_one(&desk.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(letters, 0, "what had stopped goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_read_model_is_rebuilt_by_one_at_a_time() {
+    let (desk, _nodes) = desk_with_rows().await;
+    let (one, other) =
+        tokio::join!(rebuild_quietly(&desk, Projection::Messages), rebuild_quietly(&desk, Projection::Messages));
+    let refused =
+        [one, other].into_iter().filter(|result| matches!(result, Err(RebuildError::Busy("messages")))).count();
+    assert!(refused <= 1);
+    rows_equal_replay(&desk).await;
+}

@@ -1,0 +1,4 @@
+//! The stream equals the log, whoever dies and whatever NATS forgets.
+
+mod amnesia;
+mod death;

@@ -1,0 +1,128 @@
+//! A desk of one test: its own database, its own stream, perhaps its own nats-server, and a look at what is where.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aggregates::donor_query::DonorQueryEvent;
+use aggregates::ids::{DonorId, QueryId};
+use aggregates::people::Actor;
+use aggregates::recorded::{Event, Metadata, Position, StreamId};
+use aggregates::testing::random_history;
+use async_nats::jetstream::Context;
+use async_nats::{ConnectOptions, ServerAddr};
+use proof_concierge::bus::Bus;
+use proof_concierge::config::{Config, Secret};
+use proof_concierge::dev::servers::{NatsOptions, PrivateNats};
+use proof_concierge::log::{Append, Log, StreamAppend};
+use uuid::Uuid;
+
+use super::database::{TestDatabase, database};
+use super::eventually::eventually;
+use super::node;
+use super::servers::scratch;
+
+/// How long a test waits for what should take milliseconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// A log and a bus of one test's own.
+pub(crate) struct Desk {
+    pub(crate) database: TestDatabase,
+    pub(crate) config: Config,
+    pub(crate) log: Log,
+    pub(crate) bus: Bus,
+}
+
+/// A desk on the NATS server that all tests share.
+pub(crate) async fn desk() -> Desk {
+    let database = database().await;
+    let config = node::config(&database);
+    desk_on(database, config).await
+}
+
+/// A desk with a nats-server of its own, to be killed, and the directory it keeps its streams in.
+pub(crate) async fn desk_with_nats() -> (Desk, PrivateNats, PathBuf) {
+    let data_dir = scratch("nats");
+    let nats = PrivateNats::start(&NatsOptions { data_dir: data_dir.clone(), port: None, program: None }).unwrap();
+    let database = database().await;
+    let config = Config { nats_url: Secret::new(nats.url()), ..node::config(&database) };
+    (desk_on(database, config).await, nats, data_dir.join("store"))
+}
+
+async fn desk_on(database: TestDatabase, config: Config) -> Desk {
+    let log = Log::open_database(&config).unwrap();
+    let bus = connect(&config).await;
+    Desk { database, config, log, bus }
+}
+
+/// Connects as another node would.
+pub(crate) async fn connect(config: &Config) -> Bus {
+    let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await.unwrap();
+    let mut link = bus.link();
+    tokio::time::timeout(LIMIT, link.wait_for(|link| link.up)).await.expect("NATS is there").unwrap();
+    bus
+}
+
+impl Desk {
+    /// Appends facts of a query behind `expected`.
+    pub(crate) async fn append(&self, query: i64, expected: i64, events: Vec<DonorQueryEvent>) -> Position {
+        let stream = StreamId::DonorQuery(QueryId::new(query));
+        let events = events.into_iter().map(Event::DonorQuery).collect();
+        let appended = self.log.append(Append {
+            streams: vec![StreamAppend { stream, query: QueryId::new(query), expected, events }],
+            subject: DonorId::new(format!("donor-{query}")),
+            metadata: Metadata::of(&Actor::System, "request-1"),
+            key: None,
+        });
+        appended.await.unwrap().events.last().expect("something was appended").position
+    }
+
+    /// Appends queries, each with a random history of some facts, a few at a time. Returns the last position.
+    pub(crate) async fn append_histories(&self, queries: impl IntoIterator<Item = i64>, length: usize) -> Position {
+        let mut last = Position::START;
+        for query in queries {
+            let history = random_history(query.unsigned_abs(), length);
+            let mut expected = 0;
+            for some in history.chunks(3) {
+                last = self.append(query, expected, some.to_vec()).await;
+                expected += i64::try_from(some.len()).unwrap();
+            }
+        }
+        last
+    }
+
+    /// Places and ids of all facts.
+    pub(crate) async fn in_log(&self) -> Vec<(i64, Uuid)> {
+        let facts = self.log.read_after(Position::START, i64::MAX).await.unwrap();
+        facts.iter().map(|fact| (fact.position.0, fact.event_id)).collect()
+    }
+
+    /// JetStream and the name of the desk's stream, without any of the service's code.
+    pub(crate) async fn jetstream(&self) -> (Context, String) {
+        let address: ServerAddr = self.config.nats_url.expose().parse().unwrap();
+        let (user, password) = address.username().zip(address.password()).expect("the test servers ask for a password");
+        let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+        let client = options.connect(address).await.unwrap();
+        (async_nats::jetstream::new(client), format!("{}_EVENTS", self.config.nats_prefix.to_uppercase()))
+    }
+
+    /// Places and ids of all messages in the stream.
+    pub(crate) async fn in_stream(&self) -> Vec<(i64, Uuid)> {
+        let (context, name) = self.jetstream().await;
+        let Ok(stream) = context.get_stream(name).await else { return Vec::new() };
+        let state = stream.cached_info().state.clone();
+        let mut seen = Vec::new();
+        for sequence in state.first_sequence..=state.last_sequence {
+            if let Ok(message) = stream.get_raw_message(sequence).await {
+                let header = |name: &str| message.headers.get(name).unwrap().as_str().to_owned();
+                seen.push((header("Concierge-Position").parse().unwrap(), header("Nats-Msg-Id").parse().unwrap()));
+            }
+        }
+        seen
+    }
+
+    /// Waits until the stream holds exactly the facts of the log.
+    pub(crate) async fn stream_equals_log(&self) {
+        let expected = self.in_log().await;
+        eventually(LIMIT, async || self.in_stream().await, |seen| *seen == expected).await;
+    }
+}
