@@ -112,31 +112,18 @@ pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
 }
 
 /// The path as the router spells it: fixed words in lower case, no slash at the end. Values stay as they are, and so does
-/// whatever the table does not know.
+/// everything behind a word that the table does not know.
 pub(super) fn canonical(path: &str) -> String {
-    // The page's own links are relative to the slash.
-    if path.starts_with(super::openapi::PAGE) {
-        return path.to_owned();
-    }
-    let trimmed = path.trim_end_matches('/');
-    let mut node = Some(root());
-    let mut spelled = String::with_capacity(trimmed.len());
-    for word in trimmed.split('/').skip(1) {
+    let mut node = root();
+    let mut spelled = String::with_capacity(path.len());
+    let mut rest = path.trim_start_matches('/');
+    while !rest.is_empty() {
+        let (word, behind) = rest.split_once('/').unwrap_or((rest, ""));
+        let Some(step) = node.step(word) else { return format!("{spelled}/{rest}") };
         spelled.push('/');
-        match node.and_then(|node| node.step(word)) {
-            Some(Step { literal: Some(literal), next }) => {
-                spelled.push_str(literal);
-                node = Some(next);
-            }
-            Some(Step { literal: None, next }) => {
-                spelled.push_str(word);
-                node = Some(next);
-            }
-            None => {
-                spelled.push_str(word);
-                node = None;
-            }
-        }
+        spelled.push_str(step.literal.unwrap_or(word));
+        node = step.next;
+        rest = behind.trim_start_matches('/');
     }
     if spelled.is_empty() { "/".to_owned() } else { spelled }
 }
@@ -207,7 +194,8 @@ mod tests {
         assert_eq!(canonical("/api/v1/donor-queries/donor/General"), "/api/v1/donor-queries/donor/General");
         assert_eq!(canonical("/Health/"), "/health");
         assert_eq!(canonical("//"), "/");
-        assert_eq!(canonical("/elsewhere/About/"), "/elsewhere/About");
+        assert_eq!(canonical("/API/docs/"), "/api/docs/");
+        assert_eq!(canonical("/elsewhere/About/"), "/elsewhere/About/");
     }
 
     #[test]

@@ -5,3 +5,4 @@ mod donors;
 mod idempotency;
 mod life;
 mod lists;
+mod races;

@@ -1,4 +1,4 @@
-//! A whole desk in this process: log, relay, projector and HTTP on a test's own database, with characters to call it.
+//! A whole node in this process, on a test's own database, with characters to call it.
 
 use aggregates::people::Role;
 use proof_concierge::accounts::{Accounts, seed};
@@ -6,6 +6,7 @@ use proof_concierge::app::App;
 use proof_concierge::config::Config;
 use proof_concierge::database::{self, Purpose};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::app::Client;
 use super::database::{TestDatabase, database};
@@ -13,12 +14,15 @@ use super::node;
 
 const PASSWORD: &str = "a password that only tests use";
 
-/// A running desk. It stops with this value.
+/// A running desk.
 pub(crate) struct Desk {
+    /// The accounts of the node itself: changes bite at once.
     pub(crate) accounts: Accounts,
-    _database: TestDatabase,
     client: Client,
-    app: Option<App>,
+    /// Of its own, so that it can be stopped before the database goes: a node that reconnects meanwhile holds that up.
+    runtime: Option<Runtime>,
+    _app: App,
+    _database: TestDatabase,
 }
 
 /// Starts a desk with a super admin (`sue`) and two admins (`ada`, `ben`).
@@ -31,24 +35,18 @@ pub(crate) async fn desk_with(change: impl FnOnce(&mut Config)) -> Desk {
     let database = database().await;
     let mut config = node::config(&database);
     change(&mut config);
-    let reads = database::pool(&config.database_url, Purpose::Read, 1).unwrap();
+    let pool = database::pool(&config.database_url, Purpose::Read, 2).unwrap();
+    let accounts = Accounts::open(pool, &config.jwt_secret).await.unwrap();
     let people = [
         ("sue", "Sue", Role::SuperAdmin, PASSWORD),
         ("ada", "Ada", Role::Admin, PASSWORD),
         ("ben", "Ben", Role::Admin, PASSWORD),
     ];
-    seed(&Accounts::open(reads, &config.jwt_secret).await.unwrap(), &people).await.unwrap();
-    let app = App::start(config).await.unwrap();
+    seed(&accounts, &people).await.unwrap();
+    let runtime = Runtime::new().unwrap();
+    let app = runtime.spawn(App::start(config)).await.unwrap().unwrap();
     let client = Client::new(&format!("http://{}", app.local_addr()));
-    Desk { accounts: app.accounts().clone(), app: Some(app), _database: database, client }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        if let (Some(app), Ok(runtime)) = (self.app.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(app.stop());
-        }
-    }
+    Desk { accounts: app.accounts().clone(), client, runtime: Some(runtime), _app: app, _database: database }
 }
 
 impl Desk {
@@ -75,6 +73,14 @@ impl Desk {
     pub(crate) fn id_of(&self, username: &str) -> i64 {
         let users = self.accounts.list();
         users.values().find(|user| user.username == username).unwrap().id.get()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
