@@ -179,7 +179,10 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use axum::http::Method;
+    use utoipa::openapi::OpenApi;
 
     use super::{Access, ROUTES, canonical, find};
 
@@ -202,6 +205,19 @@ mod tests {
     fn head_goes_where_get_goes() {
         assert_eq!(find(&Method::HEAD, "/health/ping").map(|route| route.access), Some(Access::Public));
         assert!(find(&Method::PUT, "/health/ping").is_none());
+    }
+
+    #[test]
+    fn the_table_and_the_router_have_the_same_routes() {
+        let document = serde_json::to_value(crate::http::openapi(OpenApi::default())).expect("plain data");
+        let paths = document["paths"].as_object().expect("paths");
+        let served: BTreeSet<_> = paths
+            .iter()
+            .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, _)| (path, method)))
+            .map(|(path, method)| format!("{} {path}", method.to_uppercase()))
+            .collect();
+        let listed = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        assert_eq!(served, listed);
     }
 
     #[test]
