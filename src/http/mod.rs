@@ -76,7 +76,10 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
     if api.config.donor_access == DonorAccess::Open {
         warn!("Donors need no token: whoever knows a donor's id can read and close that donor's queries");
     }
-    let rest = Router::from(rest())
+    let roles = api.config.roles;
+    // A node that serves no API still says how it is.
+    let (routes, feed) = if roles.api { (rest(), feed) } else { (health::routes(), Router::new()) };
+    let rest = Router::from(routes)
         .route_layer(from_fn_with_state(Arc::clone(&api), freshness::fresh_enough))
         .route_layer(from_fn_with_state(Arc::clone(&api), idempotency::once))
         .route_layer(from_fn_with_state(Arc::clone(&api), auth::door))
