@@ -51,6 +51,8 @@ pub struct Outcome {
     pub version: i64,
     /// The query after the command.
     pub state: Arc<DonorQuery>,
+    /// Whether it was carried out before, under the same key, and nothing happened now.
+    pub replayed: bool,
 }
 
 /// Why a command was not carried out.
@@ -106,10 +108,20 @@ impl Dispatcher {
         command: DonorQueryCommand,
         context: &CommandContext,
     ) -> Result<Outcome, DispatchError> {
+        self.query_all(id, &[command], context).await
+    }
+
+    /// Carries out several commands on a donor query, one after the other, as one: all of them or none.
+    pub async fn query_all(
+        &self,
+        id: QueryId,
+        commands: &[DonorQueryCommand],
+        context: &CommandContext,
+    ) -> Result<Outcome, DispatchError> {
         let _turn = self.turn(id).await;
         for attempt in 0..ATTEMPTS {
             let loaded = self.load_matching(id, context.if_match).await?;
-            match self.attempt(id, loaded, command.clone(), context).await {
+            match self.attempt(id, loaded, commands, context).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(AttemptError::Stale) => back_off(attempt).await,
                 Err(AttemptError::Failed(error @ DispatchError::Refused(_))) => {
@@ -132,7 +144,8 @@ impl Dispatcher {
         let _turn = self.turn(query).await;
         let (_, subject) = self.load(query).await?.0.about(query).ok_or(DonorQueryError::NotFound)?;
         for attempt in 0..ATTEMPTS {
-            let decision = decide::<CallSession>(id, self.log.load(id).await?, command.clone()).await?;
+            let mut decision = Decision::on(id, self.log.load::<CallSession>(id).await?);
+            decision.decide(command.clone()).await?;
             if decision.events.is_empty() {
                 return Ok(self.log.stream_head(StreamId::CallSession(id)).await?);
             }
@@ -179,22 +192,27 @@ impl Dispatcher {
         let events = self.log.facts_under(key).await?;
         let Some(query) = events.first().map(|event| event.query) else { return Ok(None) };
         let Loaded { state, version } = self.log.load::<DonorQuery>(query).await?;
-        Ok(Some(Outcome { position: last_position(&events), events, version, state }))
+        Ok(Some(Outcome { position: last_position(&events), events, version, state, replayed: true }))
     }
 
     async fn attempt(
         &self,
         id: QueryId,
         loaded: Loaded<DonorQuery>,
-        command: DonorQueryCommand,
+        commands: &[DonorQueryCommand],
         context: &CommandContext,
     ) -> Result<Outcome, AttemptError> {
-        let decision = decide::<DonorQuery>(id, loaded, command.clone()).await?;
+        let mut decision = Decision::on(id, loaded);
+        let mut calls = Vec::new();
+        for command in commands {
+            let events = decision.decide(command.clone()).await?;
+            let (_, subject) = decision.state.about(id).ok_or(DonorQueryError::NotFound)?;
+            calls.extend(self.companions(id, &subject, command, &events).await?);
+        }
         let (_, subject) = decision.state.about(id).ok_or(DonorQueryError::NotFound)?;
         if decision.events.is_empty() {
             return self.nothing_new(decision).await;
         }
-        let calls = self.companions(id, &subject, &command, &decision.events).await?;
         let mut streams = vec![decision.to_append(id)];
         streams.extend(calls.iter().map(|call| call.to_append(id)));
         match self.log.append(in_context(streams, subject, context)).await {
@@ -204,6 +222,7 @@ impl Dispatcher {
                     version: decision.before + i64::try_from(decision.events.len()).unwrap_or_default(),
                     state: Arc::new(decision.state.clone()),
                     events: appended.events,
+                    replayed: appended.replayed,
                 };
                 decision.keep(&self.log, appended.replayed);
                 for call in calls {
@@ -228,6 +247,7 @@ impl Dispatcher {
             position: self.log.stream_head(DonorQuery::stream(decision.id)).await?,
             version: decision.before,
             state: Arc::new(decision.state),
+            replayed: false,
         })
     }
 
@@ -249,7 +269,9 @@ impl Dispatcher {
         let mut decisions = Vec::new();
         for event in events {
             if let Some((call, follow_up)) = policy::companion(query, donor, command, event) {
-                decisions.push(decide::<CallSession>(call, self.log.load(call).await?, follow_up).await?);
+                let mut decision = Decision::on(call, self.log.load::<CallSession>(call).await?);
+                decision.decide(follow_up).await?;
+                decisions.push(decision);
             }
         }
         decisions.retain(|decision| !decision.events.is_empty());
@@ -261,15 +283,19 @@ fn in_context(streams: Vec<StreamAppend>, subject: DonorId, context: &CommandCon
     Append { streams, subject, metadata: context.metadata.clone(), key: context.key.clone() }
 }
 
-/// cqrs-es's `execute` up to the point of writing.
-async fn decide<A>(id: A::Id, loaded: Loaded<A>, command: A::Command) -> Result<Decision<A>, A::Error>
-where
-    A: Logged<Services = ()> + Clone,
-{
-    let sink = EventSink::default();
-    let mut state = Arc::unwrap_or_clone(loaded.state);
-    state.handle(command, &(), &sink).await?;
-    Ok(Decision { id, before: loaded.version, state, events: sink.collect().await })
+impl<A: Logged<Services = ()> + Clone> Decision<A> {
+    fn on(id: A::Id, loaded: Loaded<A>) -> Self {
+        Self { id, before: loaded.version, state: Arc::unwrap_or_clone(loaded.state), events: Vec::new() }
+    }
+
+    /// cqrs-es's `execute` up to the point of writing. Answers the facts of this command.
+    async fn decide(&mut self, command: A::Command) -> Result<Vec<A::Event>, A::Error> {
+        let sink = EventSink::default();
+        self.state.handle(command, &(), &sink).await?;
+        let events = sink.collect().await;
+        self.events.extend(events.iter().cloned());
+        Ok(events)
+    }
 }
 
 impl<A: Logged> Decision<A> {

@@ -30,6 +30,12 @@ use aggregates::donor_query::DonorQueryEvent;
 use aggregates::recorded::{Event, RecordedEvent};
 use sqlx::PgConnection;
 
+/// What the questions are asked on: connections whose `search_path` begins with the read models' schema.
+pub type ReadPool = sqlx::PgPool;
+
+/// Why a question got no answer.
+pub type ReadError = sqlx::Error;
+
 /// A read model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Projection {

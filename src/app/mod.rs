@@ -41,6 +41,7 @@ const LANES: u16 = 1;
 /// A running node.
 pub struct App {
     address: SocketAddr,
+    accounts: Accounts,
     log: Log,
     stages: Vec<Stage>,
 }
@@ -103,7 +104,7 @@ impl App {
             dispatcher,
             log: log.clone(),
             freshness,
-            accounts,
+            accounts: accounts.clone(),
             reads,
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],
@@ -113,12 +114,17 @@ impl App {
         let router = http::router(Arc::new(api), push::router(push), push::openapi());
         serving.tasks.spawn(serve(listener, router, serving.stop.clone()));
         info!("Serving on {address}");
-        Ok(Self { address, log, stages: vec![serving, reading, distribution] })
+        Ok(Self { address, accounts, log, stages: vec![serving, reading, distribution] })
     }
 
     /// Where it serves.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The staff accounts of this node, whose changes bite at once.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Finishes what is under way and stops, in the order of the data backwards: server, readers, relay, log.

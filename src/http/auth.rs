@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 use super::routes::{self, Access};
-use super::{Api, body};
+use super::{Api, body, rules};
 use crate::accounts::{DonorPrincipal, Principal};
 use crate::config::DonorAccess;
 
@@ -111,7 +111,7 @@ async fn named_donor(api: &Arc<Api>, request: Request) -> Result<(Option<DonorId
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     };
-    let donor = in_path.or(in_query).or_else(in_body).filter(|id| !id.trim().is_empty());
+    let donor = in_path.or(in_query).or_else(in_body).filter(|id| rules::line(id, &()).is_ok() && !id.contains('\0'));
     Ok((donor.map(DonorId::new), Request::from_parts(parts, Body::from(bytes))))
 }
 

@@ -24,6 +24,9 @@ pub(super) struct Params<T>(pub T);
 /// The positive whole number that a path names as `{id}`.
 pub(super) struct Id(pub i64);
 
+/// The two positive whole numbers that a path names.
+pub(super) struct Pair(pub i64, pub i64);
+
 /// The text that a path names, at most 200 characters.
 pub(super) struct Name(pub String);
 
@@ -60,6 +63,16 @@ impl FromRequestParts<Arc<Api>> for Id {
     }
 }
 
+impl FromRequestParts<Arc<Api>> for Pair {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let both = Path::<(String, String)>::from_request_parts(parts, api).await;
+        let Path((one, other)) = both.map_err(|_| not_a_number())?;
+        Ok(Self(number(&one)?, number(&other)?))
+    }
+}
+
 impl FromRequestParts<Arc<Api>> for Name {
     type Rejection = ApiError;
 
@@ -75,7 +88,7 @@ impl FromRequestParts<Arc<Api>> for Name {
 }
 
 /// A positive whole number in a path.
-pub(super) fn number(text: &str) -> Result<i64, ApiError> {
+fn number(text: &str) -> Result<i64, ApiError> {
     let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|id| digits_only && *id > 0).ok_or_else(not_a_number)
 }

@@ -38,20 +38,21 @@ impl Errand {
         by: &Actor,
         command: DonorQueryCommand,
     ) -> Result<Outcome, ApiError> {
+        self.carry_out_all(query, by, &[command]).await
+    }
+
+    /// Carries out several commands as one: all of them or none.
+    pub(super) async fn carry_out_all(
+        &self,
+        query: QueryId,
+        by: &Actor,
+        commands: &[DonorQueryCommand],
+    ) -> Result<Outcome, ApiError> {
         let mut metadata = Metadata::of(by, self.request_id.as_ref());
         metadata.address.clone_from(&self.address);
         metadata.user_agent.clone_from(&self.user_agent);
         let context = CommandContext { metadata, if_match: self.if_match, key: self.key.clone() };
-        Ok(self.api.dispatcher.query(query, command, &context).await?)
-    }
-
-    /// The errand of a second command in the same request, under a key of its own and whatever the version is by now.
-    pub(super) fn next(mut self) -> Self {
-        self.if_match = None;
-        if let Some(key) = &mut self.key {
-            key.key.push_str("#2");
-        }
-        self
+        Ok(self.api.dispatcher.query_all(query, commands, &context).await?)
     }
 
     /// A fresh id for the message that will tell the conversation.

@@ -12,6 +12,7 @@ use aggregates::people::StaffRef;
 use aggregates::recorded::Position;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use projections::ReadError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::{debug, error};
@@ -373,12 +374,10 @@ impl From<LogError> for ApiError {
     }
 }
 
-impl From<sqlx::Error> for ApiError {
-    fn from(error: sqlx::Error) -> Self {
-        let is_outage = matches!(
-            error,
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)
-        );
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        let is_outage =
+            matches!(error, ReadError::Io(_) | ReadError::PoolTimedOut | ReadError::PoolClosed | ReadError::Tls(_));
         if is_outage { Self::Unavailable(Some(error.into())) } else { Self::Internal(Some(error.into())) }
     }
 }

@@ -29,15 +29,16 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use metrics_exporter_prometheus::PrometheusHandle;
-use sqlx::PgPool;
+use projections::ReadPool;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::warn;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::health::Probe;
 use self::limits::Limits;
 use crate::accounts::Accounts;
-use crate::config::Config;
+use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
 use crate::log::Log;
 use crate::projector::Freshness;
@@ -58,7 +59,7 @@ pub struct Api {
     /// Staff accounts and tokens.
     pub accounts: Accounts,
     /// Connections whose `search_path` begins with the read models' schema.
-    pub reads: PgPool,
+    pub reads: ReadPool,
     /// The settings.
     pub config: Arc<Config>,
     /// How much one caller may ask for.
@@ -72,7 +73,13 @@ pub struct Api {
 /// The whole HTTP service. `feed` holds the routes of the live feed: they share the outer layers, but not the table of
 /// routes (they check their own tokens) nor the time limit. `described` is their part of the API's description.
 pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
-    let rest = Router::from(rest())
+    if api.config.donor_access == DonorAccess::Open {
+        warn!("Donors need no token: whoever knows a donor's id can read and close that donor's queries");
+    }
+    let roles = api.config.roles;
+    // A node that serves no API still says how it is.
+    let (routes, feed) = if roles.api { (rest(), feed) } else { (health::routes(), Router::new()) };
+    let rest = Router::from(routes)
         .route_layer(from_fn_with_state(Arc::clone(&api), freshness::fresh_enough))
         .route_layer(from_fn_with_state(Arc::clone(&api), idempotency::once))
         .route_layer(from_fn_with_state(Arc::clone(&api), auth::door))

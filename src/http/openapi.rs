@@ -13,6 +13,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::answer::Later;
 use super::error::ErrorBody;
 
+/// Where the description can be read.
+const PAGE: &str = "/api/docs";
+
 /// The headers that every command takes.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -117,6 +120,6 @@ pub(super) fn complete(document: &mut OpenApi) {
 /// The description itself, and the page that shows it; all assets are part of the program.
 pub(super) fn pages(document: OpenApi) -> Router {
     let document = Arc::new(document);
-    let page = SwaggerUi::new("/api/docs").config(Config::from("/api/openapi.json"));
+    let page = SwaggerUi::new(PAGE).config(Config::from("/api/openapi.json"));
     Router::new().route("/api/openapi.json", get(move || async move { Json(document.as_ref().clone()) })).merge(page)
 }

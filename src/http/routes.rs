@@ -112,27 +112,18 @@ pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
 }
 
 /// The path as the router spells it: fixed words in lower case, no slash at the end. Values stay as they are, and so does
-/// whatever the table does not know.
+/// everything behind a word that the table does not know.
 pub(super) fn canonical(path: &str) -> String {
-    let trimmed = path.trim_end_matches('/');
-    let mut node = Some(root());
-    let mut spelled = String::with_capacity(trimmed.len());
-    for word in trimmed.split('/').skip(1) {
+    let mut node = root();
+    let mut spelled = String::with_capacity(path.len());
+    let mut rest = path.trim_start_matches('/');
+    while !rest.is_empty() {
+        let (word, behind) = rest.split_once('/').unwrap_or((rest, ""));
+        let Some(step) = node.step(word) else { return format!("{spelled}/{rest}") };
         spelled.push('/');
-        match node.and_then(|node| node.step(word)) {
-            Some(Step { literal: Some(literal), next }) => {
-                spelled.push_str(literal);
-                node = Some(next);
-            }
-            Some(Step { literal: None, next }) => {
-                spelled.push_str(word);
-                node = Some(next);
-            }
-            None => {
-                spelled.push_str(word);
-                node = None;
-            }
-        }
+        spelled.push_str(step.literal.unwrap_or(word));
+        node = step.next;
+        rest = behind.trim_start_matches('/');
     }
     if spelled.is_empty() { "/".to_owned() } else { spelled }
 }
@@ -188,7 +179,10 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use axum::http::Method;
+    use utoipa::openapi::OpenApi;
 
     use super::{Access, ROUTES, canonical, find};
 
@@ -203,13 +197,27 @@ mod tests {
         assert_eq!(canonical("/api/v1/donor-queries/donor/General"), "/api/v1/donor-queries/donor/General");
         assert_eq!(canonical("/Health/"), "/health");
         assert_eq!(canonical("//"), "/");
-        assert_eq!(canonical("/elsewhere/About/"), "/elsewhere/About");
+        assert_eq!(canonical("/API/docs/"), "/api/docs/");
+        assert_eq!(canonical("/elsewhere/About/"), "/elsewhere/About/");
     }
 
     #[test]
     fn head_goes_where_get_goes() {
         assert_eq!(find(&Method::HEAD, "/health/ping").map(|route| route.access), Some(Access::Public));
         assert!(find(&Method::PUT, "/health/ping").is_none());
+    }
+
+    #[test]
+    fn the_table_and_the_router_have_the_same_routes() {
+        let document = serde_json::to_value(crate::http::openapi(OpenApi::default())).expect("plain data");
+        let paths = document["paths"].as_object().expect("paths");
+        let served: BTreeSet<_> = paths
+            .iter()
+            .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, _)| (path, method)))
+            .map(|(path, method)| format!("{} {path}", method.to_uppercase()))
+            .collect();
+        let listed = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        assert_eq!(served, listed);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use aggregates::call_session::CallSession;
 use aggregates::donor_query::DonorQuery;
 use aggregates::ids::{CallId, DonorId, QueryId};
 use aggregates::recorded::{Event, Position, StreamId};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
 use moka::sync::Cache;
@@ -155,7 +157,7 @@ fn hash(sources: &[&str]) -> String {
     for source in sources {
         hash.update(source.as_bytes());
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    BASE64.encode(hash.finalize())
 }
 
 impl Log {

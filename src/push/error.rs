@@ -20,16 +20,16 @@ pub(super) enum PushError {
     #[error("{0}")]
     Invalid(&'static str),
     /// No such query, or one of somebody else.
-    #[error("Query not found")]
+    #[error("query not found")]
     NotFound,
     /// Too many feeds of one address or donor.
-    #[error("Too many open feeds")]
+    #[error("too many open feeds")]
     TooMany,
     /// Too many feeds on this node.
-    #[error("This node serves as many feeds as it can")]
+    #[error("this node serves as many feeds as it can")]
     Full,
     /// The log, the read models or the accounts could not be read.
-    #[error("The feed is unavailable")]
+    #[error("the feed is unavailable")]
     Unavailable,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct ErrorBody {
     /// A sentence for people.
     message: String,
     /// A stable word for programs.
-    #[schema(value_type = String, example = "UNAUTHORIZED")]
+    #[schema(value_type = String, example = "unauthorized")]
     code: &'static str,
     /// The name of the status.
     #[schema(value_type = String, example = "Unauthorized")]
@@ -52,12 +52,12 @@ pub(super) struct ErrorBody {
 impl PushError {
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
-            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "QUERY_NOT_FOUND"),
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_FEEDS"),
-            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "FEEDS_FULL"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "FEED_UNAVAILABLE"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_parameter"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "query_not_found"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_feeds"),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "feeds_full"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "feed_unavailable"),
         }
     }
 }

@@ -4,7 +4,9 @@
 
 mod support;
 
+mod contract;
 mod feed;
+mod journeys;
 mod log;
 mod projections;
 mod projector;

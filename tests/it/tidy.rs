@@ -33,7 +33,11 @@ const ROOTS: &[&str] = &["app", "dev", "lib", "main"];
 
 /// Words that may only be written in these places of the workspace, and what to do elsewhere.
 const KEPT_TO: &[(&str, &[&str], &str)] = &[
-    ("async_nats", &["src/bus/", "tests/it/relay/", "tests/it/support/stream.rs"], "give `bus` a function for what you need"),
+    (
+        "async_nats",
+        &["src/bus/", "tests/it/relay/", "tests/it/support/stream.rs"],
+        "give `bus` a function for what you need",
+    ),
     ("std::env::var", &["src/config.rs", "tests/"], "add a field to `config::Config`"),
     ("Utc::now", &["src/clock.rs", "tests/"], "take the time as a value, or ask `clock::now`"),
     ("sqlx::query!", &[], "use `sqlx::query`: macros need a database at compile time"),

@@ -81,7 +81,7 @@ impl Desk {
         self.postgres.url("postgres")
     }
 
-    pub(crate) fn machine(&self) -> String {
+    pub(crate) fn machine() -> String {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         format!("machine: {cores} cores; PostgreSQL durable, nats-server, service and load generator all on it")
     }
@@ -99,7 +99,7 @@ impl Desk {
         kilobytes / 1_024.0
     }
 
-    pub(crate) async fn stop(self) {
+    pub(crate) fn stop(self) {
         let Self { service, mut postgres, mut nats, directory, .. } = self;
         drop(service);
         postgres.stop();

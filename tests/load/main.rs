@@ -88,7 +88,7 @@ fn main() {
 
 async fn run(effort: &Effort) {
     let desk = Desk::start().await;
-    println!("{}\n", desk.machine());
+    println!("{}\n", Desk::machine());
     if effort.wants("memory") {
         desk.idle_memory().await;
     }
@@ -108,5 +108,5 @@ async fn run(effort: &Effort) {
     if effort.wants("rebuild") {
         rebuild::run(&desk, effort).await;
     }
-    desk.stop().await;
+    desk.stop();
 }

@@ -62,22 +62,17 @@ pub(super) struct Edits {
     security(("staff" = []))
 )]
 pub(super) async fn edit(
-    mut errand: Errand,
+    errand: Errand,
     auth::Staff(by): auth::Staff,
     Id(id): Id,
     Body(body): Body<Edits>,
 ) -> Result<Response, ApiError> {
     let (query, actor) = (QueryId::new(id), auth::acting(&by));
-    let mut outcome = None;
-    // The status first: it is what a rule may refuse, and then nothing has changed.
-    if let Some(command) = transition(&errand, &by, &body).await? {
-        outcome = Some(errand.carry_out(query, &actor, command).await?);
-        errand = errand.next();
-    }
-    if let Some(command) = correction(by, body) {
-        outcome = Some(errand.carry_out(query, &actor, command).await?);
-    }
-    if let Some(outcome) = outcome {
+    // The correction first: after a transfer it would be somebody else's to make.
+    let transition = transition(&errand, &by, &body).await?;
+    let commands: Vec<_> = correction(by, body).into_iter().chain(transition).collect();
+    if !commands.is_empty() {
+        let outcome = errand.carry_out_all(query, &actor, &commands).await?;
         return errand.answer(query, &outcome, None).await;
     }
     let row = queries::find(&errand.api.reads, query).await?.ok_or(ApiError::query_not_found())?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aggregates::ids::{DonorId, MessageId, QueryId, UserId};
 use aggregates::vocabulary::MessageType;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use garde::Validate;
@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use crate::accounts::Principal;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Anyone;
-use crate::http::body::{Id, Name, Params, number};
+use crate::http::body::{Id, Name, Pair, Params};
 use crate::http::error::{ApiError, Violation};
 use crate::http::openapi::ReadErrors;
 use crate::http::{Api, donor_queries, lenient, rules, views};
@@ -195,11 +195,10 @@ pub(super) async fn of_donor(
 )]
 pub(super) async fn between(
     State(api): State<Arc<Api>>,
-    Path((one, other)): Path<(String, String)>,
+    Pair(one, other): Pair,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
-    let (one, other) = (UserId::new(number(&one)?), UserId::new(number(&other)?));
-    let rows = messages::between(&api.reads, one, other, &part.page()?).await?;
+    let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), &part.page()?).await?;
     Ok(enveloped(for_staff(&api, &rows).await?))
 }
 

@@ -117,7 +117,7 @@ async fn pages_tell_the_same_as_sockets() {
     let garbled = donor.get("/api/v1/events?after=soon").await.expect(400).body;
     assert_eq!(garbled["statusCode"], 400);
     let nobody = desk.client("nonsense").get("/api/v1/events").await.expect(401).body;
-    assert_eq!((&nobody["statusCode"], &nobody["code"]), (&json!(401), &json!("UNAUTHORIZED")));
+    assert_eq!((&nobody["statusCode"], &nobody["code"]), (&json!(401), &json!("unauthorized")));
 }
 
 async fn stream(desk: &Desk, query: &str, last_event_id: Option<i64>) -> Response {

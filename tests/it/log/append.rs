@@ -92,7 +92,7 @@ async fn fifty_opens_of_one_donor_at_once_make_one_query() {
     });
     let opened = futures_util::future::join_all(opens).await;
     assert_eq!(opened.iter().filter(|result| result.is_ok()).count(), 1);
-    assert!(opened.iter().flat_map(|result| result.as_ref().err()).all(|e| matches!(e, AppendError::Claimed { .. })));
+    assert!(opened.iter().filter_map(|result| result.as_ref().err()).all(|e| matches!(e, AppendError::Claimed { .. })));
     assert_eq!(log.head().await.unwrap(), Position(1));
 }
 

@@ -67,7 +67,7 @@ async fn sixteen_writers_lose_nothing_and_leave_no_hole() {
     }
     let written: usize = writers.join_all().await.into_iter().sum();
     done.store(true, Ordering::SeqCst);
-    let seen = tokio::time::timeout(Duration::from_secs(60), reader).await.expect("the reader stalled").unwrap();
+    let seen = tokio::time::timeout(Duration::from_mins(1), reader).await.expect("the reader stalled").unwrap();
     let expected: Vec<i64> = (1..=i64::try_from(written).unwrap()).collect();
     assert_eq!(seen, expected);
     stranger.rollback().await.unwrap();

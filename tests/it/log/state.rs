@@ -25,11 +25,15 @@ async fn snapshot_plus_tail_equals_full_replay_for_random_histories() {
         let at_cut: Loaded<DonorQuery> = log.load_from_facts(id).await.unwrap();
         log.save_snapshot(id, &at_cut).await.unwrap();
         log.append(facts(query, i64::try_from(cut).unwrap(), history[cut..].to_vec())).await.unwrap();
-        let short: Loaded<DonorQuery> = log.load_cold(id).await.unwrap();
-        let long: Loaded<DonorQuery> = log.load_from_facts(id).await.unwrap();
-        assert_eq!((&short.state, short.version), (&long.state, long.version), "seed {seed}, cut at {cut}");
+        let shortcut: Loaded<DonorQuery> = log.load_cold(id).await.unwrap();
+        let replayed: Loaded<DonorQuery> = log.load_from_facts(id).await.unwrap();
+        assert_eq!(
+            (&shortcut.state, shortcut.version),
+            (&replayed.state, replayed.version),
+            "seed {seed}, cut at {cut}"
+        );
         let folded = history.into_iter().fold(DonorQuery::default(), DonorQuery::evolve);
-        assert_eq!(*long.state, folded, "seed {seed}");
+        assert_eq!(*replayed.state, folded, "seed {seed}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod database;
+pub(crate) mod desk;
 pub(crate) mod eventually;
 pub(crate) mod node;
 pub(crate) mod servers;

@@ -33,13 +33,13 @@ pub(super) fn open(opening: OpenQuery) -> Vec<DonorQueryEvent> {
     facts
 }
 
-/// One staff member takes the query; accepting what one holds already changes nothing, and nobody takes it from another.
+/// One staff member takes the query, once. Of many who try at once all but one are told who holds it, even if that is
+/// themselves: whoever repeats a command on purpose says so with an idempotency key.
 pub(super) fn accept(open: &OpenState, by: &Staff, notice: MessageId, at: DateTime<Utc>) -> Decision {
     let transferred = open.phase == Phase::Transferred;
     match &open.holder {
         Some(holder) if holder.id != by.id && transferred => Err(DonorQueryError::HeldByTransferee(holder.clone())),
-        Some(holder) if holder.id != by.id => Err(DonorQueryError::AlreadyHeld(holder.clone())),
-        Some(_) if !transferred => Ok(vec![]),
+        Some(holder) if !transferred => Err(DonorQueryError::AlreadyHeld(holder.clone())),
         Some(_) | None => Ok(vec![
             DonorQueryEvent::QueryAccepted { by: by.as_ref(), at },
             messages::notice(notice, wording::accepted(&by.name), at),

@@ -127,9 +127,8 @@ fn accepting_a_waiting_query_sets_to_work_on_it() {
 }
 
 #[test]
-fn accepting_what_one_holds_changes_nothing() {
-    given([opened(), accepted_by(&ada())]).when(accept(ada())).then_nothing();
-    given([opened(), accepted_by(&ada()), marked_pending_reply(donor())]).when(accept(ada())).then_nothing();
+fn accepting_what_one_holds_is_refused_as_well() {
+    given([opened(), accepted_by(&ada())]).when(accept(ada())).then_refused(AlreadyHeld(ada().as_ref()));
 }
 
 #[test]

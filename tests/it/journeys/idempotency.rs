@@ -1,0 +1,52 @@
+//! The same command twice is carried out once.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::desk::{desk, query_of};
+
+#[tokio::test]
+async fn the_same_key_is_answered_as_the_first_time() {
+    let desk = desk().await;
+    let nobody = desk.anonymous();
+    let open = |donor: &str| {
+        let request = nobody.request(Method::POST, "/api/v1/donor-queries");
+        nobody.send(request.header("Idempotency-Key", "open-1").json(&query_of(donor)))
+    };
+    let first = open("d-1").await.expect(201);
+    let second = open("d-1").await.expect(201);
+    assert_eq!(first.body, second.body);
+    assert_eq!(second.header("idempotent-replayed"), "true");
+    assert!(first.headers.get("idempotent-replayed").is_none());
+    assert_eq!(*open("d-2").await.expect(422).at("/code"), "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_hundred_at_once_get_one_answer() {
+    let desk = desk().await;
+    let (donor, id) = desk.donor("d-1").await;
+    let post = || {
+        let request = donor.request(Method::POST, &format!("/api/v1/messages/donor/{id}"));
+        donor.send(request.header("Idempotency-Key", "say-1").json(&json!({ "content": "once" })))
+    };
+    let answers = futures_util::future::join_all((0..100).map(|_| post())).await;
+    let bodies: Vec<_> = answers.into_iter().map(|answer| answer.expect(201).body).collect();
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+    let said = donor.get(&format!("/api/v1/messages/query/{id}")).await.expect(200);
+    assert_eq!(said.to_string().matches("\"once\"").count(), 1, "{said}");
+}
+
+#[tokio::test]
+async fn keys_of_different_people_never_meet() {
+    let desk = desk().await;
+    let (ada, ben) = (desk.staff("ada").await, desk.staff("ben").await);
+    let (_, id) = desk.donor("d-1").await;
+    for (client, content) in [(&ada, "from Ada"), (&ben, "from Ben")] {
+        let request = client.request(Method::POST, &format!("/api/v1/messages/admin/{id}"));
+        let request = request.header("Idempotency-Key", "same").json(&json!({ "content": content }));
+        assert_eq!(*client.send(request).await.expect(201).at("/data/content"), content);
+    }
+    let long = ada.request(Method::POST, &format!("/api/v1/messages/admin/{id}"));
+    let long = long.header("Idempotency-Key", "x".repeat(256)).json(&json!({ "content": "Hi" }));
+    ada.send(long).await.expect(400);
+}

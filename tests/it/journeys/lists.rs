@@ -1,0 +1,56 @@
+//! Lists: what is in them, how they are cut, and what they refuse.
+
+use serde_json::json;
+
+use crate::support::desk::desk;
+
+#[tokio::test]
+async fn a_list_is_followed_by_its_cursor_or_by_page_numbers() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let mut opened = Vec::new();
+    for number in 0..5 {
+        opened.push(desk.donor(&format!("d-{number}")).await.1);
+    }
+    let first = ada.get("/api/v1/donor-queries/unassigned?limit=2").await.expect(200);
+    assert_eq!((first.at("/total"), first.at("/totalExact")), (&json!(5), &json!(true)));
+    let mut seen = ids(&first.body);
+    let mut cursor = first.at("/nextCursor").as_str().map(str::to_owned);
+    while let Some(text) = cursor {
+        let page = ada.get(&format!("/api/v1/donor-queries/unassigned?limit=2&cursor={text}")).await.expect(200);
+        seen.extend(ids(&page.body));
+        cursor = page.at("/nextCursor").as_str().map(str::to_owned);
+    }
+    assert_eq!(seen, opened, "who has waited longest comes first");
+    let last = ada.get("/api/v1/donor-queries/unassigned?page=3&limit=2").await.expect(200);
+    assert_eq!((ids(&last.body), last.at("/page")), (vec![opened[4]], &json!(3)));
+}
+
+#[tokio::test]
+async fn filters_of_both_generations_narrow_a_list() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (_, id) = desk.donor("d-1").await;
+    let count = async |filters: &str| {
+        let list = ada.get(&format!("/api/v1/donor-queries/general?{filters}")).await.expect(200);
+        ids(&list.body).len()
+    };
+    assert_eq!(count("test=Cheek+swab&stage=&queryMode=Video+Call").await, 1);
+    assert_eq!(count("device=Nokia").await, 0);
+    assert_eq!(count("search=DORA").await, 1);
+    assert_eq!(count("startDate=2000-01-01&endDate=2000-12-31").await, 0);
+    assert_eq!(count("status=IN_PROGRESS").await, 0);
+    ada.patch(&format!("/api/v1/donor-queries/{id}/accept"), &json!({})).await.expect(200);
+    assert_eq!(count(&format!("assignedToId={}", desk.id_of("ada"))).await, 1);
+    let one = ada.get("/api/v1/donor-queries/filtered/statuses?statuses=IN_PROGRESS").await.expect(200);
+    assert_eq!(ids(&one.body), [id]);
+    for wrong in ["page=abc", "page=0", "limit=-1", "date=yesterday", "status=OPEN", "cursor=x"] {
+        let refused = ada.get(&format!("/api/v1/donor-queries/general?{wrong}")).await.expect(400);
+        assert_eq!(*refused.at("/code"), "validation_failed");
+    }
+    ada.get("/api/v1/donor-queries/status/open").await.expect(400);
+}
+
+fn ids(body: &serde_json::Value) -> Vec<i64> {
+    body["data"].as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect()
+}

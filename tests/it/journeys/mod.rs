@@ -1,0 +1,8 @@
+//! What people do at the desk, over real HTTP.
+
+mod conversation;
+mod donors;
+mod idempotency;
+mod life;
+mod lists;
+mod races;
