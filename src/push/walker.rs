@@ -1,6 +1,5 @@
 //! Walks along the log and hands each fact to the hub once the read models show it.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use aggregates::ids::QueryId;
@@ -53,8 +52,11 @@ impl Walker {
         let mut tail = Tail::start(self.log.clone(), self.bus.clone(), Scope::All, head);
         loop {
             let batch = tail.next_batch(BATCH).await;
-            let mut steps = pin!(stream::iter(batch).map(|fact| self.step(fact)).buffered(OPENED_AT_ONCE));
-            while let Some(step) = steps.next().await {
+            // All of them before the first wait: a half-opened fact keeps a connection that the projector may need to get
+            // where the wait is for.
+            let steps: Vec<Step> =
+                stream::iter(batch).map(|fact| self.step(fact)).buffered(OPENED_AT_ONCE).collect().await;
+            for step in steps {
                 self.until_shown(Partition::of(step.query), step.position).await;
                 self.freshness.passed(step.position);
                 match step.fact {

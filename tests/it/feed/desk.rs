@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::support::app::Client;
 use crate::support::database::{TestDatabase, database};
 use crate::support::eventually::eventually;
-use crate::support::node::config;
+use crate::support::node::{self, config};
 
 /// How long anything may take before the test fails.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ pub(super) struct Desk {
     log: Log,
     reads: PgPool,
     address: SocketAddr,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// One WebSocket of the feed.
@@ -89,7 +89,7 @@ impl Desk {
         let settings = PushSettings { replay_limit, trusted_proxies: 0, seats: SeatLimits::default() };
         let push = Push::start(sources, settings, &tracker, &stop);
         let address = serve(push.clone()).await;
-        Self { push, accounts, stop, log, reads, address, _database: database }
+        Self { push, accounts, stop, log, reads, address, database }
     }
 
     /// A token of the only staff member.
@@ -111,6 +111,11 @@ impl Desk {
     /// The log, for writers of their own.
     pub(super) fn log(&self) -> Log {
         self.log.clone()
+    }
+
+    /// The log as another node opens it, with nothing in memory.
+    pub(super) fn log_of_another_node(&self) -> Log {
+        node::log(&self.database)
     }
 
     /// A query as a read shows it now.

@@ -11,6 +11,7 @@ use proof_concierge::push::hub::QUEUE;
 use serde_json::{Value, json};
 
 use self::desk::{Desk, Heard, message, opened_by};
+use crate::support::eventually::eventually;
 
 const ONE: QueryId = QueryId::new(1);
 const TWO: QueryId = QueryId::new(2);
@@ -31,6 +32,17 @@ async fn what_was_missed_comes_first_then_what_happens() {
     let fact = socket.fact().await;
     assert_eq!((&fact["position"], &fact["version"], &fact["queryId"]), (&json!(3), &json!(3), &json!(1)));
     assert_eq!(fact["data"]["content"], "Hello");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_burst_of_unknown_donors_does_not_stop_the_feed() {
+    let desk = Desk::open().await;
+    let other = desk.log_of_another_node();
+    let burst = (1..=300).map(|donor: i64| {
+        desk::append(&other, QueryId::new(donor), 0, vec![opened_by(u128::from(donor.unsigned_abs()))])
+    });
+    futures_util::future::join_all(burst).await;
+    eventually(desk::LIMIT, async || desk.push.hub().passed().0, |passed| *passed == 300).await;
 }
 
 #[tokio::test]
