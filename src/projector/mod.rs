@@ -18,7 +18,7 @@ use projections::Projection;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -103,6 +103,9 @@ enum Interrupted {
     /// The database could not be read.
     #[error("the database is unavailable")]
     Database(#[from] sqlx::Error),
+    /// A task panicked.
+    #[error("a part of the projector broke")]
+    Broken(#[from] JoinError),
 }
 
 impl Projector {
@@ -124,14 +127,15 @@ impl Projector {
     pub async fn project(&self) {
         let mut failing = false;
         loop {
-            match self.session().await {
+            let interrupted = self.session().await;
+            match interrupted {
                 Interrupted::Moved => {
                     info!("Projecting anew from the checkpoints");
                     failing = false;
                 }
-                Interrupted::Database(error) => {
+                Interrupted::Database(_) | Interrupted::Broken(_) => {
                     if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "Cannot project; trying again");
+                        warn!(error = &interrupted as &dyn std::error::Error, "Cannot project; trying again");
                     }
                     sleep(RESTART_AFTER).await;
                 }
@@ -159,11 +163,7 @@ impl Projector {
         tasks.spawn(report(self.log.clone(), self.pool.clone()));
         // Lanes end by saying why; the rest ends only with them. All tasks are aborted with the set.
         match tasks.join_next().await {
-            Some(Ok(interrupted)) => interrupted,
-            Some(Err(error)) => {
-                warn!(%error, "A part of the projector broke");
-                Interrupted::Moved
-            }
+            Some(ended) => ended.unwrap_or_else(Interrupted::from),
             None => Interrupted::Moved,
         }
     }
