@@ -11,6 +11,7 @@ use proof_concierge::database::{self, Purpose};
 use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use proof_concierge::migrate;
 use reqwest::Method;
+use sqlx::{Connection, Executor, PgConnection};
 
 use crate::client::Client;
 
@@ -77,8 +78,13 @@ impl Desk {
         format!("{}/api/v1/ws", self.base.replacen("http", "ws", 1))
     }
 
-    pub(crate) fn postgres_url(&self) -> String {
-        self.postgres.url("postgres")
+    /// Another migrated database on the same server, with a configuration for it and its address.
+    pub(crate) async fn unwatched(&self, name: &str) -> (Config, String) {
+        let mut server = PgConnection::connect(&self.postgres.url("postgres")).await.unwrap();
+        server.execute(format!("create database {name}").as_str()).await.unwrap();
+        let url = self.postgres.url(name);
+        migrate::run(&url).await.unwrap();
+        (Config { database_url: Secret::new(&url), ..self.config.clone() }, url)
     }
 
     pub(crate) fn machine() -> String {

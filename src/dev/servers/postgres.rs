@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(20);
 const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
-    ("max_connections", "200"),
+    ("max_connections", "300"),
     ("shared_buffers", "128MB"),
     // A burst of appends should not force checkpoints, which would blur every measurement.
     ("max_wal_size", "2GB"),
