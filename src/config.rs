@@ -29,7 +29,8 @@ pub struct Config {
     pub master_key: Secret,
     /// How donors prove who they are.
     pub donor_access: DonorAccess,
-    /// Origins whose pages may call the API; `*` for any (without credentials).
+    /// Origins whose pages may call the API; `*` for any (without credentials). A list, or a text with commas.
+    #[serde(deserialize_with = "list_or_text")]
     pub cors_origins: Vec<String>,
     /// How many proxies in front of this node are ours: that many last entries of `X-Forwarded-For` are trusted.
     pub trusted_proxies: usize,
@@ -129,6 +130,19 @@ pub enum ConfigError {
     Invalid(String),
 }
 
+fn list_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum ListOrText {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match ListOrText::deserialize(deserializer)? {
+        ListOrText::List(list) => list,
+        ListOrText::Text(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+    })
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -176,9 +190,8 @@ impl Config {
         let environment = config::Environment::with_prefix("CONCIERGE")
             .separator("__")
             .prefix_separator("_")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("cors_origins");
+            // Numbers are read where a number is asked for: a secret made of digits stays what it is.
+            .try_parsing(false);
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
         for name in ["DATABASE_URL", "NATS_URL", "JWT_SECRET"] {

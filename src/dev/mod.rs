@@ -63,6 +63,8 @@ struct Addresses<'a> {
 /// A second signal ends the wait for requests in flight.
 pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     let directory = DataDir::open(&options.data_dir, options.fresh)?;
+    // One that was killed left its addresses, and nobody is there any more.
+    directory.remove("dev.json")?;
     let mut config = Config::read()?;
     telemetry::start(&config)?;
     prepare(&mut config, &directory, options.listen)?;
