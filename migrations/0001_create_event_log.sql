@@ -163,6 +163,10 @@ volatile
 security definer
 set search_path = public, pg_temp
 set plan_cache_mode = force_generic_plan
+-- Plans are made once, when the tables may still be empty: they must be the right ones for full tables.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare

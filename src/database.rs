@@ -29,6 +29,9 @@ pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx:
         ("role", "concierge_service"),
         ("search_path", "read,public"),
         ("synchronous_commit", durability),
+        // Prepared statements keep their plan for long; one made on an empty table must suit a full one. Whatever the
+        // service asks has an index.
+        ("enable_seqscan", "off"),
         ("idle_in_transaction_session_timeout", "60s"),
     ]))
 }

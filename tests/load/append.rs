@@ -105,14 +105,15 @@ fn pgbench(url: &str, clients: usize, time: Duration) -> f64 {
     std::fs::write(&script, insert).unwrap();
     let output = Command::new(pgbench_program())
         .args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string()])
-        .args(["-T", &time.as_secs().max(1).to_string(), "-f"])
+        .args(["-T", &time.as_secs().max(5).to_string(), "-f"])
         .arg(&script)
         .arg(url)
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     let rate = report.lines().find_map(|line| line.strip_prefix("tps = ")).and_then(|rest| rest.split(' ').next());
-    rate.and_then(|rate| rate.parse().ok()).unwrap_or_else(|| panic!("pgbench: {report}"))
+    rate.and_then(|rate| rate.parse().ok())
+        .unwrap_or_else(|| panic!("pgbench: {report} {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Debian keeps pgbench beside the server.
