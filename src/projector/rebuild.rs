@@ -60,8 +60,8 @@ pub async fn rebuild(
     let mut copy = Copy::open(url, projection).await?;
     info!(projection = projection.name(), position = copy.position.0, "Rebuilding {}", projection.name());
     copy.fill(log, &mut progress).await?;
-    copy.analyze().await?;
-    // What happened while statistics were gathered is little enough to be applied while the live read model waits.
+    copy.complete().await?;
+    // What happened meanwhile; after that, little enough is left to be applied while the live read model waits.
     copy.fill(log, &mut progress).await?;
     copy.swap(log).await?;
     progress(copy.position, copy.position);
@@ -81,7 +81,9 @@ impl Copy {
     /// Goes on with the copy that an interrupted rebuild left, or makes a new one.
     async fn open(url: &Secret, projection: Projection) -> Result<Self, RebuildError> {
         let schema = format!("rebuild_{}", projection.name());
-        let settings = [("search_path", format!("{schema},public")), ("synchronous_commit", "off".to_owned())];
+        let path = format!("{schema},public");
+        let settings =
+            [("search_path", &*path), ("synchronous_commit", "off"), ("maintenance_work_mem", "256MB"), ("jit", "off")];
         let options = PgConnectOptions::from_str(url.expose())?.application_name("concierge rebuild").options(settings);
         let mut connection = PgConnection::connect_with(&options).await?;
         let lock = FIRST_LOCK + projection as i64;
@@ -113,7 +115,7 @@ impl Copy {
         Ok(position.map(Position))
     }
 
-    /// Makes empty tables like the live ones: columns, defaults, constraints, indexes, storage options and grants.
+    /// Makes empty tables like the live ones, with all but their secondary indexes: [`Self::complete`] adds those.
     async fn create(&mut self) -> Result<(), sqlx::Error> {
         let schema = &self.schema;
         let mut transaction = self.connection.begin().await?;
@@ -123,13 +125,9 @@ impl Copy {
             .execute(&*format!("create table {schema}.progress (version int not null, position bigint not null)"))
             .await?;
         for table in self.projection.tables() {
-            transaction.execute(&*format!("create table {schema}.{table} (like read.{table} including all)")).await?;
-            let statements: Vec<String> = sqlx::query_scalar(EXTRAS)
-                .bind(format!("read.{table}"))
-                .bind(format!("{schema}.{table}"))
-                .fetch_all(&mut *transaction)
-                .await?;
-            for statement in statements {
+            let like = format!("create table {schema}.{table} (like read.{table} including all excluding indexes)");
+            transaction.execute(&*like).await?;
+            for statement in statements(&mut transaction, EXTRAS, schema, table).await? {
                 transaction.execute(&*statement).await?;
             }
         }
@@ -188,9 +186,12 @@ impl Copy {
         Ok(())
     }
 
-    /// Gathers statistics, so that the first reads after the swap are planned well.
-    async fn analyze(&mut self) -> Result<(), sqlx::Error> {
+    /// Adds the secondary indexes, which are made faster than kept, and gathers statistics for the first reads.
+    async fn complete(&mut self) -> Result<(), sqlx::Error> {
         for table in self.projection.tables() {
+            for statement in statements(&mut self.connection, INDEXES, &self.schema, table).await? {
+                self.connection.execute(&*statement).await?;
+            }
             self.connection.execute(&*format!("analyze {}.{table}", self.schema)).await?;
         }
         Ok(())
@@ -231,7 +232,7 @@ impl Copy {
     }
 }
 
-/// What `like .. including all` leaves out: storage options and grants.
+/// What `like` leaves out: storage options, grants, primary keys and other constraints that are indexes.
 const EXTRAS: &str = "
     select format('alter table %s set (%s)', $2, array_to_string(c.reloptions, ', '))
     from pg_class c
@@ -240,14 +241,39 @@ const EXTRAS: &str = "
     select format('grant %s on %s to %s', a.privilege_type, $2, a.grantee::regrole)
     from pg_class c
     cross join aclexplode(c.relacl) a
-    where c.oid = $1::regclass and a.grantee not in (0, c.relowner)";
+    where c.oid = $1::regclass and a.grantee not in (0, c.relowner)
+    union all
+    select format('alter table %s add constraint %I %s', $2, k.conname, pg_get_constraintdef(k.oid))
+    from pg_constraint k
+    where k.conrelid = $1::regclass and k.contype in ('p', 'u', 'x')";
+
+/// The other indexes, under their own names; those that an interrupted rebuild made already are left alone.
+const INDEXES: &str = r"
+    select regexp_replace(
+        replace(pg_get_indexdef(i.indexrelid), format(' ON %s ', $1), format(' ON %s ', $2)),
+        '^CREATE (UNIQUE )?INDEX ',
+        'CREATE \1INDEX IF NOT EXISTS '
+    )
+    from pg_index i
+    where i.indrelid = $1::regclass
+    and not exists (select from pg_constraint k where k.conindid = i.indexrelid)";
+
+/// The statements that give a copy what its live table has.
+async fn statements(
+    connection: &mut PgConnection,
+    query: &str,
+    schema: &str,
+    table: &str,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(query)
+        .bind(format!("read.{table}"))
+        .bind(format!("{schema}.{table}"))
+        .fetch_all(connection)
+        .await
+}
 
 /// The next facts after a position, opened.
 async fn page(log: Log, after: Position) -> Result<Vec<RecordedEvent>, LogError> {
     let stored = log.read_after(after, PAGE).await?;
-    let mut events = Vec::with_capacity(stored.len());
-    for event in &stored {
-        events.push(log.open(event).await?);
-    }
-    Ok(events)
+    log.open_all(&stored).await?.into_iter().collect()
 }

@@ -94,18 +94,40 @@ async fn a_service_that_may_not_own_the_tables_still_writes_them_after_a_rebuild
     let freshness = nodes.project(&desk).await;
     let last = desk.append_histories(41..=45, 12).await;
     assert!(freshness.reached_all(last, LIMIT).await);
-    let options: Option<Vec<String>> =
-        sqlx::query_scalar("select reloptions from pg_class where oid = 'read.board'::regclass")
-            .fetch_one(&desk.database.pool)
-            .await
-            .unwrap();
-    rebuild_quietly(&desk, Projection::Board).await.unwrap();
-    let kept: Option<Vec<String>> =
-        sqlx::query_scalar("select reloptions from pg_class where oid = 'read.board'::regclass")
-            .fetch_one(&desk.database.pool)
-            .await
-            .unwrap();
-    assert_eq!(kept, options);
+}
+
+/// Everything about the tables of a read model but their rows.
+async fn shape(desk: &Desk, projection: Projection) -> Vec<String> {
+    let shape = "
+        select concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
+        from pg_attribute a
+        left join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+        where a.attrelid = $1::regclass and a.attnum > 0
+        union all
+        select concat_ws(' ', reloptions::text, relacl::text) from pg_class where oid = $1::regclass
+        union all
+        select pg_get_indexdef(indexrelid) from pg_index where indrelid = $1::regclass
+        union all
+        select concat_ws(' ', conname, pg_get_constraintdef(oid)) from pg_constraint where conrelid = $1::regclass
+        order by 1";
+    let mut shapes = Vec::new();
+    for table in projection.tables() {
+        let lines = sqlx::query_scalar(shape).bind(format!("read.{table}")).fetch_all(&desk.database.pool).await;
+        shapes.extend::<Vec<String>>(lines.unwrap());
+    }
+    shapes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rebuilt_tables_have_the_indexes_options_and_grants_of_the_old_ones() {
+    let (desk, _nodes) = desk_with_rows().await;
+    for projection in Projection::ALL {
+        let before = shape(&desk, *projection).await;
+        for _ in 0..2 {
+            rebuild_quietly(&desk, *projection).await.unwrap();
+            assert_eq!(shape(&desk, *projection).await, before);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
