@@ -4,7 +4,7 @@ use aggregates::ids::UserId;
 use aggregates::vocabulary::QueryStatus;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use garde::Validate;
 use projections::messages;
 use projections::page::{MAX_LIMIT, Page};
@@ -110,17 +110,19 @@ enum Edge {
     End,
 }
 
-/// A day's first or last moment in UTC, or a time as it is.
+/// A day's first or last moment in UTC, or a time as it is. Years have four digits: PostgreSQL does not know all that
+/// can be written.
 fn moment(text: &str, edge: Edge) -> Option<DateTime<Utc>> {
+    let has_four_digits = |time: &DateTime<Utc>| (1..=9999).contains(&time.year());
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.to_utc());
+        return Some(time.to_utc()).filter(has_four_digits);
     }
     if let Ok(time) = text.parse::<NaiveDateTime>() {
-        return Some(time.and_utc());
+        return Some(time.and_utc()).filter(has_four_digits);
     }
-    let day = text.parse::<NaiveDate>().ok()?;
-    let day = if edge == Edge::End { day.checked_add_days(Days::new(1))? } else { day };
-    Some(day.and_time(NaiveTime::MIN).and_utc())
+    let day = text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc();
+    let day = Some(day).filter(has_four_digits)?;
+    if edge == Edge::End { day.checked_add_days(Days::new(1)) } else { Some(day) }
 }
 
 impl Filters {
@@ -215,7 +217,10 @@ mod tests {
         assert_eq!(moment("2025-03-25", Edge::Start), at("2025-03-25T00:00:00Z"));
         assert_eq!(moment("2025-03-25", Edge::End), at("2025-03-26T00:00:00Z"));
         assert_eq!(moment("2025-03-25T10:00:00+02:00", Edge::End), at("2025-03-25T08:00:00Z"));
-        assert!(iso_date(&Some("yesterday".to_owned()), &()).is_err());
+        assert_eq!(moment("9999-12-31", Edge::End).map(|time| time.timestamp()), Some(253_402_300_800));
+        for wrong in ["yesterday", "0000-01-01", "-4800-01-01", "+262000-01-01", "0000-06-01T00:00:00Z"] {
+            assert!(iso_date(&Some(wrong.to_owned()), &()).is_err(), "{wrong}");
+        }
     }
 
     #[test]
