@@ -71,7 +71,7 @@ pub struct Limits {
     pub login_per_minute: u32,
     /// Queries opened per address.
     pub open_per_minute: u32,
-    /// Requests per donor on donor routes.
+    /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
 }
 

@@ -12,6 +12,7 @@ pub mod http;
 pub mod lease;
 pub mod log;
 pub mod migrate;
+pub mod network;
 pub mod projector;
 pub mod push;
 pub mod relay;

@@ -16,6 +16,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::layers::ClientAddress;
 use super::routes::{self, Access};
 use super::{Api, body, rules};
 use crate::accounts::{DonorPrincipal, Principal};
@@ -51,7 +52,8 @@ pub async fn door(
     let (caller, mut request) = identify(&api, route.access, request).await?;
     admit(route.access, caller.as_ref())?;
     if let Some(Principal::Donor(donor)) = &caller {
-        api.limits.donor(&donor.donor_id)?;
+        let address = request.extensions().get::<ClientAddress>().and_then(|address| address.0);
+        api.limits.donor(donor, address)?;
     }
     request.extensions_mut().insert(Caller(caller));
     Ok(next.run(request).await)
