@@ -86,7 +86,7 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
         .route_layer(from_fn(layers::time_limit))
         .route_layer(from_fn(layers::measure))
         .with_state(Arc::clone(&api));
-    let routed = rest
+    let served = rest
         .merge(openapi::pages(openapi(described)))
         .merge(feed)
         .fallback(layers::no_such_route)
@@ -95,7 +95,7 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
         .layer(CatchPanicLayer::custom(layers::panicked));
     // A router of its own, because a path has to be spelled before it is routed.
     Router::new()
-        .fallback_service(routed)
+        .fallback_service(served)
         .layer(map_request(layers::spell))
         .layer(layers::cors(&api.config))
         .layer(from_fn_with_state(api, layers::identify))
