@@ -12,7 +12,7 @@ use axum::http::Method;
 pub(super) enum Access {
     /// Anybody; a credential is not looked at.
     Public,
-    /// Anybody; a credential that is sent must be good.
+    /// Anybody; a credential counts if it is good and is ignored if not.
     Anybody,
     /// The donor whose query it is.
     Donor,
