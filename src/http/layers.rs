@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::uri::{PathAndQuery, Uri};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
 
@@ -78,6 +78,7 @@ fn fresh_id() -> Arc<str> {
     Arc::from(Uuid::new_v4().to_string())
 }
 
+/// Writes an error's body again, with the request's id.
 fn with_error_body(mut response: Response, id: &Arc<str>) -> Response {
     let Some(mut body) = response.extensions_mut().remove::<ErrorBody>() else { return response };
     body.request_id = Some(id.to_string());
@@ -154,18 +155,19 @@ pub(super) fn cors(config: &Config) -> CorsLayer {
         .allow_origin(allowed)
         .allow_credentials(!is_open)
         .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            header::IF_MATCH,
-            HeaderName::from_static("prefer"),
-            HeaderName::from_static("last-event-id"),
-            IDEMPOTENCY_KEY.clone(),
-            REQUEST_ID.clone(),
-        ])
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::ETAG, header::RETRY_AFTER, POSITION.clone(), REPLAYED.clone(), REQUEST_ID.clone()])
         .max_age(Duration::from_hours(1))
+}
+
+/// Says that a preflight has no body, as the old system did.
+pub(super) async fn preflight(request: Request, next: Next) -> Response {
+    let is_preflight = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if is_preflight && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
 }
 
 #[cfg(test)]

@@ -98,6 +98,7 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
         .fallback_service(served)
         .layer(map_request(layers::spell))
         .layer(layers::cors(&api.config))
+        .layer(from_fn(layers::preflight))
         .layer(from_fn_with_state(api, layers::identify))
 }
 
