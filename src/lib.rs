@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod network;
 pub mod projector;
 pub mod push;
+pub mod refusal;
 pub mod relay;
 pub mod tail;
 pub mod telemetry;

@@ -26,6 +26,26 @@ async fn every_error_has_a_status_a_message_and_a_code() {
 }
 
 #[tokio::test]
+async fn the_feed_refuses_in_the_same_shape_however_its_path_is_spelled() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    for (path, status) in [
+        ("/api/v1/events?limit=abc", 400),
+        ("/api/v1/events?after=1&after=2", 400),
+        ("/api/v1/Events/?limit=0", 400),
+        ("/API/v1/WS/", 400),
+        ("/api/v1/events/Stream/?ticket=spent", 401),
+    ] {
+        let refused = ada.get(path).await.expect(status);
+        for key in ["statusCode", "status", "error", "message", "code", "requestId"] {
+            assert!(refused.body.get(key).is_some(), "{key} is missing: {refused}");
+        }
+        assert_eq!(refused.at("/requestId").as_str(), Some(refused.header("x-request-id")));
+    }
+    ada.get("/api/v1/EVENTS/").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_validation_error_lists_every_broken_rule_and_no_value() {
     let desk = desk().await;
     let mut body = query_of("d-1");
@@ -152,10 +172,11 @@ async fn pages_of_listed_origins_may_call() {
     let ask = |origin: &str| {
         let request = nobody.request(Method::OPTIONS, "/api/v1/users/me").header("origin", origin);
         let request = request.header("access-control-request-method", "PATCH");
-        nobody.send(request.header("access-control-request-headers", "authorization,if-match,idempotency-key"))
+        nobody.send(request.header("access-control-request-headers", "authorization,if-match,x-app-version"))
     };
-    let listed = ask("http://localhost:3000").await;
+    let listed = ask("http://localhost:3000").await.expect(204);
     assert_eq!(listed.header("access-control-allow-origin"), "http://localhost:3000");
+    assert_eq!(listed.header("access-control-allow-headers"), "authorization,if-match,x-app-version");
     assert_eq!(listed.header("access-control-allow-credentials"), "true");
     assert!(ask("http://evil.example").await.headers.get("access-control-allow-origin").is_none());
 }
