@@ -88,7 +88,7 @@ impl Errand {
     ) -> Result<Response, ApiError> {
         let Some(row) = self.shown(query, outcome).await? else { return Ok(answer::later(query.get(), outcome)) };
         let data = views::StaffQuery::new(&row, &self.api.accounts.list());
-        Ok(answer::of_query(&row, answer::enveloped(self.success(), data, message), outcome.position))
+        Ok(answer::of_command(&row, answer::enveloped(self.success(), data, message), outcome))
     }
 }
 

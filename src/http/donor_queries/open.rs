@@ -90,7 +90,7 @@ pub(super) async fn open(
     };
     let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
     let data = views::DonorQuery::new(&row, &said, &api.accounts.list()).with_token(token);
-    Ok(answer::of_query(&row, answer::enveloped(StatusCode::CREATED, data, None), outcome.position))
+    Ok(answer::of_command(&row, answer::enveloped(StatusCode::CREATED, data, None), &outcome))
 }
 
 /// A donor who shows a token goes on with its session, so that one token opens all of their queries.

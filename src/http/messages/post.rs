@@ -185,7 +185,7 @@ async fn say(
             answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &people), None)
         }
     };
-    Ok(answer::of_query(&row, response, outcome.position))
+    Ok(answer::of_command(&row, response, &outcome))
 }
 
 fn recipient(errand: &Errand, id: Option<i64>) -> Result<Option<UserId>, ApiError> {
