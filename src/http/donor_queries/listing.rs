@@ -73,13 +73,13 @@ pub(super) struct Filters {
     #[garde(custom(rules::statuses))]
     #[param(value_type = Vec<String>)]
     statuses: Vec<String>,
-    /// A page by its number, from 1; pages have 10 rows unless `limit` says otherwise.
-    #[serde(deserialize_with = "lenient::optional_number")]
-    #[garde(custom(positive))]
+    /// A page by its number, from 1; pages have 10 rows unless `limit` says otherwise. Less than 1 is the first.
+    #[serde(deserialize_with = "lenient::optional_count")]
+    #[garde(skip)]
     page: Option<i64>,
-    /// The most rows, up to 200. Without `page` and `limit`: 200.
-    #[serde(deserialize_with = "lenient::optional_number")]
-    #[garde(custom(positive))]
+    /// The most rows, up to 200. Without `page` and `limit`: 200. Less than 1 counts as absent.
+    #[serde(deserialize_with = "lenient::optional_count")]
+    #[garde(skip)]
     limit: Option<i64>,
     /// The `nextCursor` of the page before.
     #[serde(deserialize_with = "lenient::optional_text")]
@@ -97,11 +97,6 @@ pub(super) struct Filters {
 fn iso_date(value: &Option<String>, _: &()) -> garde::Result {
     let is_good = value.as_deref().is_none_or(|text| moment(text, Edge::Start).is_some());
     if is_good { Ok(()) } else { Err(garde::Error::new("isDateString: must be a valid ISO 8601 date string")) }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "the signature that garde calls")]
-fn positive(value: &Option<i64>, _: &()) -> garde::Result {
-    if value.is_none_or(|number| number >= 1) { Ok(()) } else { Err(garde::Error::new("min: must not be less than 1")) }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -160,7 +155,7 @@ impl Filters {
     fn slice(&self, order: Order) -> Result<Page<Cursor>, ApiError> {
         let invalid = |name: &str, rule: &str, text: String| ApiError::Invalid(vec![Violation::new(name, rule, text)]);
         let default = if self.page.is_some() { PAGE } else { MAX_LIMIT };
-        let limit = self.limit.unwrap_or(default);
+        let limit = self.limit.filter(|limit| *limit >= 1).unwrap_or(default);
         if let Some(text) = &self.cursor {
             let cursor =
                 Cursor::parse(text, order).map_err(|error| invalid("cursor", "isCursor", error.to_string()))?;
@@ -179,7 +174,7 @@ pub(super) async fn answer(api: &Api, filters: &Filters, list: ListFilter, order
         total: 0,
         total_exact: true,
         limit: page.limit(),
-        page: filters.page,
+        page: filters.page.map(|page| page.max(1)),
         next_cursor: None,
     };
     if let Some(list) = filters.narrow(list) {
@@ -229,6 +224,7 @@ mod tests {
         assert_eq!(page(Filters::default()), Some(200));
         assert_eq!(page(Filters { page: Some(2), ..Filters::default() }), Some(10));
         assert_eq!(page(Filters { limit: Some(5_000), ..Filters::default() }), Some(200));
+        assert_eq!(page(Filters { page: Some(0), limit: Some(-1), ..Filters::default() }), Some(10));
         assert_eq!(page(Filters { cursor: Some("elsewhere".to_owned()), ..Filters::default() }), None);
     }
 
