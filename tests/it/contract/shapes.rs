@@ -59,6 +59,22 @@ async fn a_validation_error_lists_every_broken_rule_and_no_value() {
 }
 
 #[tokio::test]
+async fn a_query_opens_with_a_call_type_of_the_contract_whatever_version_was_seen() {
+    let desk = desk().await;
+    let nobody = desk.anonymous();
+    let open = |donor_id: &str, call_type: &str| {
+        let mut body = query_of(donor_id);
+        body["callType"] = json!(call_type);
+        let request = nobody.request(Method::POST, "/api/v1/donor-queries").header("if-match", "\"17\"");
+        nobody.send(request.json(&body))
+    };
+    for (donor, good) in [("d-1", "video"), ("d-2", "AUDIO"), ("d-3", "Screen")] {
+        open(donor, good).await.expect(201);
+    }
+    assert_eq!(*open("d-4", "pigeon").await.expect(400).at("/errors/0/property"), "callType");
+}
+
+#[tokio::test]
 async fn log_in_takes_json_and_forms_and_never_a_query_string() {
     let desk = desk().await;
     let nobody = desk.anonymous();
