@@ -24,6 +24,19 @@ async fn a_socket_without_a_good_token_is_closed() {
 }
 
 #[tokio::test]
+async fn a_socket_is_told_what_is_wrong_with_its_greeting() {
+    let desk = Desk::open().await;
+    let long = json!({ "type": "hello", "token": "x".repeat(100_000) });
+    let odd = json!({ "type": "hello", "token": desk.staff_token().await, "after": "soon" });
+    for (greeting, expected) in [(long, 1009), (odd, 4400)] {
+        let mut socket = desk.connect().await;
+        socket.say(&greeting).await;
+        let Heard::Closed(code, reason) = socket.hear().await else { panic!("should be closed") };
+        assert_eq!(code, expected, "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_understood_is_answered_and_forgiven() {
     let desk = Desk::open().await;
     let mut socket = desk.listen(&desk.staff_token().await, None).await;
