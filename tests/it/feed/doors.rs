@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use aggregates::ids::QueryId;
-use aggregates::testing::{accepted_by, ada};
+use aggregates::recorded::Event;
+use aggregates::testing::{accepted_by, ada, recorded};
+use proof_concierge::push::hub::QUEUE;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::desk::{Desk, Heard, LIMIT, message, opened_by};
+use crate::support::eventually::eventually;
 
 const ONE: QueryId = QueryId::new(1);
 const TWO: QueryId = QueryId::new(2);
@@ -90,6 +94,30 @@ async fn a_stream_goes_on_after_the_last_event_id() {
     assert!(past.contains("id: 2\n"), "{past}");
     desk.append(ONE, 2, vec![message(1, "Hello")]).await;
     heard(&mut stream, "id: 3\n").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_gives_its_seat_back() {
+    let desk = Desk::with_one_seat().await;
+    let token = desk.staff_token().await;
+    let mut stalled = desk.connect_bare().await;
+    let request = format!("GET /api/v1/events/stream HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stalled.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("event: live") {
+        assert!(timeout(LIMIT, stalled.read_buf(&mut heard)).await.unwrap().unwrap() > 0);
+    }
+    let again = desk.client(&token);
+    let again = async || again.request(Method::GET, "/api/v1/events/stream").send().await.unwrap().status();
+    assert_eq!(again().await, StatusCode::SERVICE_UNAVAILABLE);
+
+    let words = "not read by anybody ".repeat(2_000);
+    for position in 1..=i64::try_from(QUEUE).unwrap() {
+        let mut fact = recorded(Event::DonorQuery(message(position, &words)));
+        fact.position.0 = position;
+        desk.push.hub().deliver(&fact);
+    }
+    eventually(2 * LIMIT, again, |status| *status == StatusCode::OK).await;
 }
 
 #[tokio::test]
