@@ -41,6 +41,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Connections for reads.
     pub read_connections: u32,
+    /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
+    pub environment: String,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
@@ -145,6 +147,7 @@ impl Default for Config {
             replay_limit: 10_000,
             cache_capacity: 10_000,
             read_connections: 8,
+            environment: "production".to_owned(),
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,

@@ -22,8 +22,10 @@ mod routes;
 mod rules;
 mod users;
 mod views;
+mod vitals;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -68,6 +70,8 @@ pub struct Api {
     pub probes: Vec<Probe>,
     /// What `/metrics` tells.
     pub metrics: PrometheusHandle,
+    /// When this node started.
+    pub started: Instant,
 }
 
 /// The whole HTTP service. `feed` holds the routes of the live feed: they share the outer layers, but not the table of

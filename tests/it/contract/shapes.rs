@@ -174,7 +174,15 @@ async fn the_desk_says_how_it_is_without_telling_strangers_why() {
     nobody.get("/health/live").await.expect(200);
     nobody.get("/health/advanced/detailed").await.expect(401);
     let ada = desk.staff("ada").await;
-    ada.get("/health/advanced/detailed").await.expect(200);
+    let detailed = ada.get("/health/advanced/detailed").await.expect(200);
+    assert!(detailed.at("/memory/rss").as_u64() > Some(0), "{detailed}");
+    assert!(detailed.at("/os/totalMemory").as_u64() > Some(0), "{detailed}");
+    assert!(detailed.at("/cpu/user").as_f64() > Some(0.0), "{detailed}");
+    assert_eq!(*detailed.at("/environment"), "production");
+    assert!(ada.get("/health").await.expect(200).at("/details/memory_rss/used").as_u64() > Some(0));
+    let told = nobody.get("/health?min_position=999999").await.expect(200);
+    assert_eq!(*told.at("/details/email_service/message"), "not configured");
+    assert!(told.at("/details/memory_rss").get("used").is_none(), "{told}");
     assert_eq!(*ada.get("/health/advanced").await.expect(200).at("/details/donor_queries/queryCount"), json!(0));
     assert!(nobody.get("/metrics").await.expect(200).to_string().contains("http_requests_total"));
     let page = nobody.send(nobody.request(Method::GET, "/health").header("accept", "text/html")).await.expect(200);
