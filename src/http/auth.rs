@@ -119,7 +119,10 @@ async fn named_donor(api: &Arc<Api>, request: Request) -> Result<(Option<DonorId
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     };
-    let donor = in_path.or(in_query).or_else(in_body).filter(|id| rules::line(id, &()).is_ok() && !id.contains('\0'));
+    let donor = in_path.or(in_query).or_else(in_body).filter(|id| rules::line(id, &()).is_ok());
+    if donor.as_ref().is_some_and(|id| id.contains('\0')) {
+        return Err(ApiError::malformed("malformed_donor_id", "donorId must not contain the character NUL"));
+    }
     Ok((donor.map(DonorId::new), Request::from_parts(parts, Body::from(bytes))))
 }
 
