@@ -42,6 +42,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Connections for reads.
     pub read_connections: u32,
+    /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
+    pub environment: String,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
@@ -72,7 +74,7 @@ pub struct Limits {
     pub login_per_minute: u32,
     /// Queries opened per address.
     pub open_per_minute: u32,
-    /// Requests per donor on donor routes.
+    /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
 }
 
@@ -159,6 +161,7 @@ impl Default for Config {
             replay_limit: 10_000,
             cache_capacity: 10_000,
             read_connections: 8,
+            environment: "production".to_owned(),
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,

@@ -8,7 +8,7 @@ pub mod projections;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
@@ -70,6 +70,7 @@ impl Stage {
 impl App {
     /// Starts a node: brings the schema up to date, starts what its roles ask for, and serves.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let started = Instant::now();
         config.check()?;
         migrate::run(config.database_url.expose()).await?;
         let listener = TcpListener::bind(config.listen).await;
@@ -110,6 +111,7 @@ impl App {
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],
             metrics: telemetry::metrics()?,
+            started,
             config,
         };
         let router = http::router(Arc::new(api), push::router(push), push::openapi());

@@ -96,6 +96,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
 /// Fills in what a desk of one's own can decide for itself.
 fn prepare(config: &mut Config, directory: &DataDir, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     config.listen = listen.unwrap_or(config.listen);
+    "development".clone_into(&mut config.environment);
     if config.jwt_secret == Secret::default() {
         config.jwt_secret = Secret::new(directory.password("jwt_secret")?);
     }

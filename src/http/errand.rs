@@ -30,6 +30,9 @@ pub(super) struct Errand {
     will_not_wait: bool,
 }
 
+/// A request that wants something made: it has no version yet that `If-Match` could name.
+pub(super) struct Founding(pub(super) Errand);
+
 impl Errand {
     /// Carries out a command on behalf of somebody.
     pub(super) async fn carry_out(
@@ -88,7 +91,7 @@ impl Errand {
     ) -> Result<Response, ApiError> {
         let Some(row) = self.shown(query, outcome).await? else { return Ok(answer::later(query.get(), outcome)) };
         let data = views::StaffQuery::new(&row, &self.api.accounts.list());
-        Ok(answer::of_query(&row, answer::enveloped(self.success(), data, message), outcome.position))
+        Ok(answer::of_command(&row, answer::enveloped(self.success(), data, message), outcome))
     }
 }
 
@@ -109,6 +112,15 @@ impl FromRequestParts<Arc<Api>> for Errand {
             key: extensions.get::<CommandKey>().cloned(),
             will_not_wait: prefers_async(&parts.headers),
         })
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Founding {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        parts.headers.remove(header::IF_MATCH);
+        Errand::from_request_parts(parts, api).await.map(Self)
     }
 }
 
