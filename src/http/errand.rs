@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use projections::queries::{self, QueryRow};
+use tracing::warn;
 
 use super::error::ApiError;
 use super::layers::{ClientAddress, RequestId};
@@ -79,7 +80,16 @@ impl Errand {
 
     /// The query as the read models show it after a command; `None` if they do not show it in time.
     pub(super) async fn shown(&self, query: QueryId, outcome: &Outcome) -> Result<Option<QueryRow>, ApiError> {
-        if self.is_shown(query, outcome).await { Ok(queries::find(&self.api.reads, query).await?) } else { Ok(None) }
+        if !self.is_shown(query, outcome).await {
+            return Ok(None);
+        }
+        match queries::find(&self.api.reads, query).await {
+            Err(error) if projections::is_passing(&error) => {
+                warn!(%error, query.id = %query, "Cannot show query {query} after a command");
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
     }
 
     /// Answers a staff member with the query after their command.

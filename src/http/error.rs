@@ -313,9 +313,11 @@ impl From<LogError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        let is_outage =
-            matches!(error, ReadError::Io(_) | ReadError::PoolTimedOut | ReadError::PoolClosed | ReadError::Tls(_));
-        if is_outage { Self::Unavailable(Some(error.into())) } else { Self::Internal(Some(error.into())) }
+        if projections::is_passing(&error) {
+            Self::Unavailable(Some(error.into()))
+        } else {
+            Self::Internal(Some(error.into()))
+        }
     }
 }
 
