@@ -4,6 +4,7 @@
 //! `{"$personal": v}` becomes `{"$sealed": {"k": key id, "n": nonce, "c": cipher text}}`; its place (type, id, sequence and
 //! path in the payload) is authenticated with it, so a box cannot be moved. Without the key it reads `{"$erased": true}`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub(super) struct DataKey {
     pub(super) id: Uuid,
     cipher: Arc<XChaCha20Poly1305>,
 }
+
+/// Data keys by id; `None` for one that was destroyed.
+pub(super) type Keys = HashMap<Uuid, Option<DataKey>>;
 
 /// A data key that has to be stored together with the first fact it seals.
 #[derive(Clone, Debug)]
@@ -111,32 +115,55 @@ impl Codec {
         });
     }
 
+    /// The keys that a payload names.
+    pub(super) fn key_ids(payload: &mut Value) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        walk(payload, &mut String::new(), &mut |map, _| ids.extend(map.get("$sealed").and_then(sealed_key)));
+        ids
+    }
+
+    /// Looks keys up, those that are not in memory all at once.
+    pub(super) async fn keys(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<Keys, LogError> {
+        let mut keys: Keys = ids.into_iter().map(|id| (id, None)).collect();
+        let mut missing = Vec::new();
+        for (id, key) in &mut keys {
+            match self.by_id.get(id) {
+                Some(known) => *key = known,
+                None => missing.push(*id),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(keys);
+        }
+        let stored: Vec<(Uuid, String, Vec<u8>)> =
+            sqlx::query_as("select id, donor_id, wrapped from donor_keys where id = any($1)")
+                .bind(&missing)
+                .fetch_all(&self.pool)
+                .await?;
+        for (id, donor, wrapped) in stored {
+            keys.insert(id, Some(self.unwrap_key(id, &donor, &wrapped)?));
+        }
+        for id in missing {
+            self.by_id.insert(id, keys.get(&id).cloned().flatten());
+        }
+        Ok(keys)
+    }
+
     /// Replaces every sealed box in a payload by its value, or by the mark of an erased one.
-    pub(super) async fn open(&self, payload: &mut Value, place: &Place<'_>) -> Result<(), Unopened> {
-        let mut key_ids = Vec::new();
-        walk(payload, &mut String::new(), &mut |map, _| key_ids.extend(map.get("$sealed").and_then(sealed_key)));
-        if key_ids.is_empty() {
-            return Ok(());
-        }
-        let mut keys = Vec::with_capacity(1);
-        key_ids.dedup();
-        for id in key_ids {
-            keys.push((id, self.key(id).await?));
-        }
+    pub(super) fn open(payload: &mut Value, place: &Place<'_>, keys: &Keys) -> Result<(), String> {
         let mut failure = None;
         walk(payload, &mut String::new(), &mut |map, path| {
             let Some(sealed) = map.remove("$sealed") else { return };
-            let key = sealed_key(&sealed).and_then(|id| keys.iter().find(|(known, _)| *known == id));
-            match key {
-                Some((_, Some(key))) => match open_box(key, &sealed, &place.context(path)) {
+            match sealed_key(&sealed).and_then(|id| keys.get(&id)) {
+                Some(Some(key)) => match open_box(key, &sealed, &place.context(path)) {
                     Some(value) => drop(map.insert("$personal".to_owned(), value)),
                     None => failure = Some(format!("sealed text at {path} does not open")),
                 },
-                Some((_, None)) => drop(map.insert("$erased".to_owned(), Value::Bool(true))),
+                Some(None) => drop(map.insert("$erased".to_owned(), Value::Bool(true))),
                 None => failure = Some(format!("sealed text at {path} names no key")),
             }
         });
-        failure.map_or(Ok(()), |failure| Err(Unopened::Text(failure)))
+        failure.map_or(Ok(()), Err)
     }
 
     /// Seals the answer to a command; `None` while the donor's key is not stored.
@@ -162,26 +189,12 @@ impl Codec {
     ) -> Result<Option<Vec<u8>>, LogError> {
         let cipher = match key {
             None => self.master.clone(),
-            Some(id) => match self.key(id).await? {
+            Some(id) => match self.keys([id]).await?.remove(&id).flatten() {
                 Some(key) => key.cipher,
                 None => return Ok(None),
             },
         };
         Ok(open_bytes(&cipher, sealed, context))
-    }
-
-    async fn key(&self, id: Uuid) -> Result<Option<DataKey>, LogError> {
-        if let Some(key) = self.by_id.get(&id) {
-            return Ok(key);
-        }
-        let stored: Option<(String, Vec<u8>)> =
-            sqlx::query_as("select donor_id, wrapped from donor_keys where id = $1")
-                .bind(id)
-                .fetch_optional(&self.pool)
-                .await?;
-        let key = stored.map(|(donor, wrapped)| self.unwrap_key(id, &donor, &wrapped)).transpose()?;
-        self.by_id.insert(id, key.clone());
-        Ok(key)
     }
 
     fn unwrap_key(&self, id: Uuid, donor: &str, wrapped: &[u8]) -> Result<DataKey, LogError> {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::codec::{Place, Unopened};
+use super::codec::{Codec, Keys, Place, Unopened};
 use super::{Log, LogError};
 
 /// The columns of a stored fact; `json` is read as text, which is exactly what was written.
@@ -149,40 +149,52 @@ impl Log {
 
     /// Opens a stored fact: unseals personal text and lifts old formats.
     pub async fn open(&self, stored: &StoredEvent) -> Result<RecordedEvent, LogError> {
-        let unreadable = |reason: String| LogError::Unreadable { position: stored.position, reason };
-        let parse = |raw: &RawValue| Value::from_str(raw.get()).map_err(|error| unreadable(error.to_string()));
-        let serialized = SerializedEvent {
-            aggregate_id: stored.aggregate_id.clone(),
-            sequence: usize::try_from(stored.sequence).map_err(|error| unreadable(error.to_string()))?,
-            aggregate_type: stored.aggregate_type.clone(),
-            event_type: stored.event_type.clone(),
-            event_version: stored.event_version.clone(),
-            payload: parse(&stored.payload)?,
-            metadata: Value::Null,
+        let nothing = || LogError::Unreadable { position: stored.position, reason: "it was skipped".to_owned() };
+        self.open_all(std::slice::from_ref(stored)).await?.pop().ok_or_else(nothing)?
+    }
+
+    /// Opens stored facts, each or not at all, with one look for all their keys.
+    ///
+    /// # Errors
+    /// If the keys cannot be looked up now; a fact that makes no sense is an error of its own.
+    pub async fn open_all(&self, stored: &[StoredEvent]) -> Result<Vec<Result<RecordedEvent, LogError>>, LogError> {
+        let mut parsed: Vec<_> = stored.iter().map(serialized).collect();
+        let ids = parsed.iter_mut().flatten().flat_map(|fact| Codec::key_ids(&mut fact.payload));
+        let keys = self.inner.codec.keys(ids).await?;
+        let open = |(stored, fact): (&StoredEvent, Result<SerializedEvent, String>)| {
+            let opened = fact.and_then(|fact| {
+                let (stream, event) = self.unseal(fact, &keys)?;
+                Ok(RecordedEvent {
+                    position: stored.position,
+                    event_id: stored.event_id,
+                    stream,
+                    query: stored.query,
+                    sequence: stored.sequence,
+                    recorded_at: stored.recorded_at,
+                    event,
+                    metadata: serde_json::from_str(stored.metadata.get()).map_err(|error| error.to_string())?,
+                })
+            });
+            opened.map_err(|reason| LogError::Unreadable { position: stored.position, reason })
         };
-        let (stream, event) = self.open_payload(serialized).await.map_err(|error| error.at(unreadable))?;
-        Ok(RecordedEvent {
-            position: stored.position,
-            event_id: stored.event_id,
-            stream,
-            query: stored.query,
-            sequence: stored.sequence,
-            recorded_at: stored.recorded_at,
-            event,
-            metadata: serde_json::from_str(stored.metadata.get()).map_err(|error| unreadable(error.to_string()))?,
-        })
+        Ok(stored.iter().zip(parsed).map(open).collect())
     }
 
     /// Unseals and lifts a payload as cqrs-es reads it.
     pub(super) async fn open_payload(&self, mut stored: SerializedEvent) -> Result<(StreamId, Event), Unopened> {
+        let keys = self.inner.codec.keys(Codec::key_ids(&mut stored.payload)).await?;
+        Ok(self.unseal(stored, &keys)?)
+    }
+
+    fn unseal(&self, mut stored: SerializedEvent, keys: &Keys) -> Result<(StreamId, Event), String> {
         let stream = StreamId::parse(&stored.aggregate_type, &stored.aggregate_id)
             .ok_or_else(|| format!("unknown stream {}/{}", stored.aggregate_type, stored.aggregate_id))?;
         let place = Place {
-            aggregate_type: &stored.aggregate_type.clone(),
-            aggregate_id: &stored.aggregate_id.clone(),
+            aggregate_type: &stored.aggregate_type,
+            aggregate_id: &stored.aggregate_id,
             sequence: i64::try_from(stored.sequence).map_err(|error| error.to_string())?,
         };
-        self.inner.codec.open(&mut stored.payload, &place).await?;
+        Codec::open(&mut stored.payload, &place, keys)?;
         for upcaster in &self.inner.upcasters {
             if upcaster.can_upcast(&stored.event_type, &stored.event_version) {
                 stored = upcaster.upcast(stored);
@@ -196,4 +208,17 @@ impl Log {
         };
         Ok((stream, event.map_err(|error| error.to_string())?))
     }
+}
+
+/// A stored fact as cqrs-es and the upcasters know it.
+fn serialized(stored: &StoredEvent) -> Result<SerializedEvent, String> {
+    Ok(SerializedEvent {
+        aggregate_id: stored.aggregate_id.clone(),
+        sequence: usize::try_from(stored.sequence).map_err(|error| error.to_string())?,
+        aggregate_type: stored.aggregate_type.clone(),
+        event_type: stored.event_type.clone(),
+        event_version: stored.event_version.clone(),
+        payload: Value::from_str(stored.payload.get()).map_err(|error| error.to_string())?,
+        metadata: Value::Null,
+    })
 }

@@ -116,31 +116,26 @@ impl Lane {
     async fn open<'a>(&self, batch: &'a [StoredEvent]) -> (Vec<RecordedEvent>, Vec<(&'a StoredEvent, String)>) {
         let mut events = Vec::with_capacity(batch.len());
         let mut unreadable: Vec<(&StoredEvent, String)> = Vec::new();
-        for stored in batch {
+        for (stored, opened) in batch.iter().zip(self.open_patiently(batch).await) {
             let partition = stored.partition();
             if unreadable.iter().any(|(event, _)| event.partition() == partition) || self.is_stopped(partition) {
                 continue;
             }
-            match self.open_one(stored).await {
+            match opened {
                 Ok(event) => events.push(event),
-                Err(reason) => unreadable.push((stored, reason)),
+                Err(reason) => unreadable.push((stored, reason.to_string())),
             }
         }
         (events, unreadable)
     }
 
-    async fn open_one(&self, stored: &StoredEvent) -> Result<RecordedEvent, String> {
+    /// Opens facts as soon as their keys can be looked up.
+    async fn open_patiently(&self, batch: &[StoredEvent]) -> Vec<Result<RecordedEvent, LogError>> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.log.open(stored).await {
-                Ok(event) => return Ok(event),
-                Err(LogError::Unreadable { reason, .. }) => return Err(reason),
-                Err(
-                    error @ (LogError::Database(_)
-                    | LogError::WrongMasterKey
-                    | LogError::OutcomeUnknown
-                    | LogError::Closed),
-                ) => warn!(%error, "Cannot open a fact now; trying again"),
+            match self.log.open_all(batch).await {
+                Ok(opened) => return opened,
+                Err(error) => warn!(%error, "Cannot open facts now; trying again"),
             }
             sleep(pause).await;
             pause = MAX_PAUSE.min(2 * pause);

@@ -245,9 +245,5 @@ const EXTRAS: &str = "
 /// The next facts after a position, opened.
 async fn page(log: Log, after: Position) -> Result<Vec<RecordedEvent>, LogError> {
     let stored = log.read_after(after, PAGE).await?;
-    let mut events = Vec::with_capacity(stored.len());
-    for event in &stored {
-        events.push(log.open(event).await?);
-    }
-    Ok(events)
+    log.open_all(&stored).await?.into_iter().collect()
 }
