@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::eventually::eventually;
+use crate::support::node;
 use crate::support::stream::{Desk, LIMIT, connect, desk};
 
 /// Nodes that do not wait for each other's lock. They end with this value.
@@ -164,6 +165,27 @@ async fn a_fact_that_cannot_be_applied_stops_its_read_model_in_its_partition_onl
     let queries = standings.iter().find(|s| s.projection == Projection::Queries).unwrap();
     assert_eq!(queries.stopped.len(), 1);
     assert_eq!((queries.stopped[0].partition, queries.stopped[0].position), (Partition(1), poison));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_donor_whose_key_does_not_open_stops_one_partition_only() {
+    let mut desk = desk().await;
+    let spoilt = desk.append(1, 0, vec![opened()]).await;
+    let fine = desk.append(2, 0, vec![opened()]).await;
+    let spoil = "update donor_keys set wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1)
+                 where donor_id = 'donor-1'";
+    desk.database.pool.execute(spoil).await.unwrap();
+    // A node that has no key in memory.
+    desk.log = node::log(&desk.database);
+    let mut nodes = Nodes::relaying(&desk);
+    let freshness = nodes.project(&desk).await;
+    assert!(freshness.reached(Partition(2), fine, LIMIT).await);
+    assert!(!freshness.reached(Partition(1), spoilt, LIMIT).await);
+    let standings = projector::standings(&desk.log, &desk.database.pool).await.unwrap();
+    assert!(
+        standings.iter().all(|s| s.stopped.len() == 1 && s.stopped[0].error.contains("master key")),
+        "{standings:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
