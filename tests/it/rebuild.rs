@@ -9,6 +9,7 @@ use aggregates::testing::{accepted_by, ada};
 use projections::Projection;
 use projections::page::Page;
 use projections::queries::{self, ListFilter, Order};
+use proof_concierge::database::{self, Purpose};
 use proof_concierge::projector::rebuild::{RebuildError, rebuild};
 use sqlx::Executor;
 
@@ -93,11 +94,12 @@ async fn a_rebuild_goes_unnoticed_by_those_who_write_and_read() {
 async fn no_read_fails_however_it_combines_tables_while_they_are_swapped() {
     let (desk, _nodes) = desk_with_rows().await;
     let done = Arc::new(AtomicBool::new(false));
+    let reads = database::pool(&desk.config.database_url, Purpose::Read, 4).unwrap();
     let mut readers = tokio::task::JoinSet::new();
     // Whatever order the swap takes tables in, one of these takes them in the other, and holds the first meanwhile.
     for tables in [["queries", "query_details"], ["query_details", "queries"]] {
         for _ in 0..2 {
-            let (pool, done) = (desk.database.pool.clone(), done.clone());
+            let (pool, done) = (reads.clone(), done.clone());
             readers.spawn(async move {
                 let mut reads = 0;
                 while !done.load(Ordering::SeqCst) {
