@@ -116,6 +116,22 @@ async fn a_node_that_does_not_project_knows_how_far_the_other_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn news_about_facts_that_are_not_in_the_log_are_not_believed() {
+    let desk = desk().await;
+    let position = desk.append(1, 0, vec![opened()]).await;
+    let freshness = Freshness::new(desk.log.clone(), desk.database.pool.clone());
+    let (listening, bus, stop) = (freshness.clone(), connect(&desk.config).await, CancellationToken::new());
+    let follow = tokio::spawn(async move { listening.follow(&bus, &stop).await });
+    let say = async || {
+        desk.bus.publish_signal("applied", format!("[[1,{},false],[2,1000,false]]", position.0).into());
+        freshness.reached(Partition(1), position, Duration::from_millis(20)).await
+    };
+    eventually(LIMIT, say, |heard| *heard).await;
+    assert!(!freshness.reached(Partition(2), Position(1_000), Duration::from_millis(20)).await);
+    follow.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_projectors_at_once_apply_everything_once() {
     let desk = desk().await;
     let mut nodes = Nodes::relaying(&desk);
