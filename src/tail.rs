@@ -1,7 +1,7 @@
 //! A gapless, ordered reader of facts: live from NATS where that works, from the log where it does not.
 //!
 //! Every fact knows which one came before it, so a reader sees at once whether it missed something, and reads that from
-//! the log. It opens its live feed first and reads the log after that; what comes twice is dropped by position. While
+//! the log. A message without the service's seal is never believed, but a reason to look. It opens its live feed first and reads the log after that; what comes twice is dropped by position. While
 //! there is no feed it looks into the log by itself, a little later than a feed would have told.
 
 use std::pin::Pin;
@@ -22,7 +22,7 @@ const CHECK_LIVE: Duration = Duration::from_secs(1);
 /// How often the log is asked while there is no feed.
 const CHECK_ALONE: Duration = Duration::from_millis(100);
 
-/// How often at most the log is asked while there is no feed and this node appends a lot.
+/// How often at most the log is asked while there is no feed and this node appends a lot, or somebody forges a lot.
 const CHECK_SPACING: Duration = Duration::from_millis(10);
 
 /// How long to wait before a feed that could not be opened is tried again.
@@ -151,7 +151,7 @@ impl Tail {
             }
             Woken::Look => Vec::new(),
             Woken::Appended => {
-                self.check_at = self.check_at.min(self.checked_at + CHECK_SPACING);
+                self.look_soon();
                 Vec::new()
             }
         }
@@ -206,16 +206,21 @@ impl Tail {
 
     /// Takes a fact that follows what was seen, drops one that was seen; `false` if something is missing before it.
     fn accept(&mut self, delivery: Delivery, batch: &mut Vec<StoredEvent>) -> bool {
-        if delivery.position <= self.seen {
+        let Delivery::Fact { position, previous, event } = delivery else {
+            counter!("tail_forged_total").increment(1);
+            self.look_soon();
+            return false;
+        };
+        if position <= self.seen {
             counter!("tail_duplicates_total").increment(1);
             return true;
         }
         let previous = match self.scope {
-            Scope::All => Position(delivery.position.0 - 1),
-            Scope::One(_) => delivery.previous,
+            Scope::All => Position(position.0 - 1),
+            Scope::One(_) => previous,
         };
-        match delivery.event {
-            Some(event) if previous <= self.seen && event.position == delivery.position => {
+        match event {
+            Some(event) if previous <= self.seen && event.position == position && self.wants(&event) => {
                 self.seen = event.position;
                 batch.push(event);
                 true
@@ -230,6 +235,19 @@ impl Tail {
 
     fn close(&mut self, pause: Duration) {
         self.live = Live::Closed { retry_at: Instant::now() + pause };
+    }
+
+    /// Whether a fact is in scope: somebody may repeat a genuine one under the subject of another partition.
+    fn wants(&self, event: &StoredEvent) -> bool {
+        match self.scope {
+            Scope::All => true,
+            Scope::One(partition) => event.partition() == partition,
+        }
+    }
+
+    /// Brings the next look into the log forward, but not by so much that whoever causes it keeps the log busy.
+    fn look_soon(&mut self) {
+        self.check_at = self.check_at.min(self.checked_at + CHECK_SPACING);
     }
 
     fn look_now(&mut self) {

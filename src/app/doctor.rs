@@ -6,7 +6,7 @@ use anyhow::bail;
 use sqlx::{Connection, PgConnection};
 
 use super::say;
-use crate::bus::Bus;
+use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
 use crate::log::Log;
@@ -65,7 +65,7 @@ async fn drift(config: &Config) -> anyhow::Result<String> {
 }
 
 async fn nats(config: &Config) -> anyhow::Result<String> {
-    let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await?;
+    let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
     bus.link().wait_for(|link| link.up).await?;
     bus.ensure_stream().await?;
     Ok("stream in place".to_owned())

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
-use crate::bus::Bus;
+use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
 use crate::dispatch::Dispatcher;
@@ -78,7 +78,7 @@ impl App {
         let address = listener.local_addr()?;
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
-        let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await?;
+        let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
         let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
         let freshness = Freshness::new(log.clone(), reads.clone());
 

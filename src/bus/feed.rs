@@ -24,17 +24,20 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long a feed waits for a fact or a heartbeat before it ends.
 pub const SILENCE: Duration = Duration::from_secs(2);
 
-/// A fact as it came from the stream.
+/// What came from the stream.
 #[derive(Clone, Debug)]
-pub struct Delivery {
-    /// Its number in the stream.
-    pub sequence: u64,
-    /// Its place in the log.
-    pub position: Position,
-    /// The place of the fact before it in the same partition; [`Position::START`] if there is none.
-    pub previous: Position,
-    /// The fact; `None` if it has to be read from the log.
-    pub event: Option<StoredEvent>,
+pub enum Delivery {
+    /// A fact.
+    Fact {
+        /// Its place in the log.
+        position: Position,
+        /// The place of the fact before it in the same partition; [`Position::START`] if there is none.
+        previous: Position,
+        /// The fact; `None` if it has to be read from the log.
+        event: Option<StoredEvent>,
+    },
+    /// A message that does not bear the seal: it tells nothing but that somebody published.
+    Forged,
 }
 
 /// Facts as they are published, until something goes wrong.
@@ -113,12 +116,23 @@ impl Feed {
     /// Goes on over the server's bookkeeping; stops at a fact, or without one at the end.
     fn hear(&self, message: &Message) -> ControlFlow<Option<Delivery>> {
         match message.status {
-            None => ControlFlow::Break(read(message)),
+            None => ControlFlow::Break(Some(self.read(message))),
             Some(StatusCode::IDLE_HEARTBEAT) => {
                 self.let_flow(message);
                 ControlFlow::Continue(())
             }
             Some(_) => ControlFlow::Break(None),
+        }
+    }
+
+    /// Believes a message that bears the seal.
+    fn read(&self, message: &Message) -> Delivery {
+        let number = |name| header(message.headers.as_ref(), name)?.parse().ok().map(Position);
+        match (number(POSITION), number(PREVIOUS)) {
+            (Some(position), Some(previous)) if self.bus.is_sealed(message.headers.as_ref(), &message.payload) => {
+                Delivery::Fact { position, previous, event: serde_json::from_slice(&message.payload).ok() }
+            }
+            (Some(_) | None, _) => Delivery::Forged,
         }
     }
 
@@ -133,17 +147,6 @@ impl Feed {
     }
 }
 
-/// Reads a message of the stream; `None` if it is not one of ours.
-fn read(message: &Message) -> Option<Delivery> {
-    let position = header(message.headers.as_ref(), POSITION)?.parse().ok()?;
-    let previous = header(message.headers.as_ref(), PREVIOUS)?.parse().ok()?;
-    // `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>...`, with two more tokens before the stream since 2.11.
-    let tokens: Vec<&str> = message.reply.as_ref()?.split('.').collect();
-    let sequence = tokens.get(if tokens.len() > 9 { 7 } else { 5 })?.parse().ok()?;
-    let event = serde_json::from_slice(&message.payload).ok();
-    Some(Delivery { sequence, position: Position(position), previous: Position(previous), event })
-}
-
-fn header<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
     headers?.get(name).map(async_nats::HeaderValue::as_str)
 }

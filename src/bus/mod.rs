@@ -8,6 +8,7 @@
 
 mod feed;
 mod publish;
+mod seal;
 mod signal;
 mod stream;
 
@@ -25,6 +26,7 @@ use crate::config::Secret;
 
 pub use feed::{Delivery, Feed, SILENCE};
 pub use publish::{MAX_WINDOW, Outgoing, Published, Stop};
+pub use seal::Seal;
 pub use signal::{Signal, Signals};
 pub use stream::{LastMessage, StreamState};
 
@@ -37,6 +39,7 @@ pub struct Bus {
     client: async_nats::Client,
     context: jetstream::Context,
     prefix: Arc<str>,
+    seal: Seal,
     link: watch::Receiver<Link>,
 }
 
@@ -106,11 +109,11 @@ impl Bus {
     /// Connects in the background: returns at once, whether or not NATS is there, and reconnects for ever.
     ///
     /// `url` is one `nats://` address or several with commas, with the credentials in any of them; `prefix` begins every
-    /// subject and name.
+    /// subject and name; `seal` marks what this node says, and what does not bear it is not believed.
     ///
     /// # Errors
     /// Only if the address or the prefix cannot be used.
-    pub async fn connect(url: &Secret, prefix: &str) -> Result<Self, BusError> {
+    pub async fn connect(url: &Secret, prefix: &str, seal: Seal) -> Result<Self, BusError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if prefix.is_empty() || !prefix.chars().all(fits) {
             return Err(BusError::Prefix(prefix.to_owned()));
@@ -141,7 +144,7 @@ impl Bus {
             .timeout(REQUEST_TIMEOUT)
             .max_ack_inflight(2 * MAX_WINDOW)
             .build(client.clone());
-        Ok(Self { client, context, prefix: prefix.into(), link })
+        Ok(Self { client, context, prefix: prefix.into(), seal, link })
     }
 
     /// Whether NATS can be reached; changes with every disconnect and reconnect.

@@ -1,9 +1,19 @@
 //! Compare-and-append: a fact lands behind the one before it, or not at all.
+//!
+//! A number alone does not say that: when a stranger's message takes the place of one fact, the next finds the number it
+//! expects. So each fact of a window also names the id of the fact before it. The first cannot: a server that was started
+//! anew forgets the id of a last message older than its duplicate window and would refuse every fact for good (measured
+//! with nats-server 2.9.10). It needs no id either, as the message at its expected number is known to be a fact: it was
+//! read, or acknowledged.
 
 use aggregates::recorded::{Position, StoredEvent};
+use async_nats::HeaderMap;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
+use uuid::Uuid;
 
+use super::feed::header;
+use super::seal::SEAL;
 use super::stream::MAX_MESSAGE;
 use super::{Bus, BusError};
 
@@ -52,15 +62,17 @@ pub enum Stop {
 impl Bus {
     /// Publishes facts one behind the other, the first one right after `last_sequence`, without waiting in between.
     ///
-    /// Whoever else publishes meanwhile, each fact lands exactly at its place or is refused with all that follow it.
+    /// Whoever else publishes meanwhile, each fact lands right behind the fact before it or is refused with all that
+    /// follow it. That the message at `last_sequence` is a fact is up to the caller.
     pub async fn publish_window(&self, last_sequence: u64, window: &[Outgoing<'_>]) -> Published {
         let mut acks = Vec::with_capacity(window.len());
         let mut failure = self.require_up().err();
+        let mut before = None;
         for (expected, outgoing) in (last_sequence..).zip(window) {
             if failure.is_some() {
                 break;
             }
-            match self.send(expected, outgoing).await {
+            match self.send(expected, before.replace(outgoing.event.event_id), outgoing).await {
                 Ok(ack) => acks.push(ack),
                 Err(error) => failure = Some(error),
             }
@@ -75,20 +87,37 @@ impl Bus {
         Published { acked, stopped: failure.map(Stop::Failed) }
     }
 
-    async fn send(&self, expected: u64, outgoing: &Outgoing<'_>) -> Result<PublishAckFuture, BusError> {
+    async fn send(
+        &self,
+        expected: u64,
+        before: Option<Uuid>,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<PublishAckFuture, BusError> {
         let event = outgoing.event;
         let failed = BusError::failed("publish a fact");
         let mut body = serde_json::to_vec(event).map_err(|error| failed(error.into()))?;
         if body.len() + ENVELOPE > MAX_MESSAGE.unsigned_abs() as usize {
             body.clear();
         }
-        let message = PublishMessage::build()
+        let (position, previous) = (event.position.to_string(), outgoing.previous.to_string());
+        let seal = self.seal.of(&[position.as_bytes(), previous.as_bytes(), &body]);
+        let mut message = PublishMessage::build()
             .payload(body.into())
             .message_id(event.event_id.to_string())
             .expected_last_sequence(expected)
-            .header(POSITION, event.position.to_string())
-            .header(PREVIOUS, outgoing.previous.to_string());
+            .header(POSITION, position)
+            .header(PREVIOUS, previous)
+            .header(SEAL, seal);
+        if let Some(before) = before {
+            message = message.expected_last_message_id(before.to_string());
+        }
         self.context.send_publish(self.subject(event), message).await.map_err(|error| failed(error.into()))
+    }
+
+    /// Whether a message of the stream comes from a relay of this service.
+    pub(super) fn is_sealed(&self, headers: Option<&HeaderMap>, body: &[u8]) -> bool {
+        let text = |name| header(headers, name).unwrap_or_default().as_bytes();
+        self.seal.verifies(&[text(POSITION), text(PREVIOUS), body], header(headers, SEAL))
     }
 
     /// `<prefix>.events.<partition>.<aggregate>.<id>.<EventType>`.
@@ -104,7 +133,9 @@ async fn confirm(sequence: u64, ack: PublishAckFuture) -> Result<(), Stop> {
     match ack.await {
         Ok(ack) if ack.sequence == sequence => Ok(()),
         Ok(_) => Err(Stop::Displaced),
-        Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Err(Stop::WrongSequence),
-        Err(error) => Err(Stop::Failed(BusError::failed("publish a fact")(error.into()))),
+        Err(error) => Err(match error.kind() {
+            PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId => Stop::WrongSequence,
+            _ => Stop::Failed(BusError::failed("publish a fact")(error.into())),
+        }),
     }
 }

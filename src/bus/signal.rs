@@ -1,8 +1,12 @@
 //! Signals between nodes over core NATS: hints and ephemeral news. Best effort; whoever misses one looks by itself.
+//! A signal without a seal is passed over.
 
-use async_nats::Subscriber;
+use async_nats::{HeaderMap, Message, Subscriber};
 use futures_util::{FutureExt, StreamExt};
+use metrics::counter;
 
+use super::feed::header;
+use super::seal::{SEAL, Seal};
 use super::{Bus, BusError};
 
 /// Something another node (or this one) said.
@@ -17,6 +21,7 @@ pub struct Signal {
 /// Signals as they come, across reconnects.
 pub struct Signals {
     subscriber: Subscriber,
+    seal: Seal,
     prefix_length: usize,
 }
 
@@ -24,8 +29,11 @@ impl Bus {
     /// Tells all nodes something, at once or not at all: never waits, drops the signal while NATS is away.
     pub fn publish_signal(&self, subject: &str, body: Vec<u8>) {
         if self.is_up() {
+            let subject = self.signal_subject(subject);
+            let mut headers = HeaderMap::new();
+            headers.insert(SEAL, self.seal.of(&[subject.as_bytes(), &body]));
             // Sending only queues; if that is not possible at once, the signal is lost, as signals may be.
-            let _ = self.client.publish(self.signal_subject(subject), body.into()).now_or_never();
+            let _ = self.client.publish_with_headers(subject, headers, body.into()).now_or_never();
         }
     }
 
@@ -33,7 +41,7 @@ impl Bus {
     pub async fn subscribe_signal(&self, subject: &str) -> Result<Signals, BusError> {
         let answer = self.client.subscribe(self.signal_subject(subject)).await;
         let subscriber = answer.map_err(|error| BusError::failed("subscribe to a signal")(error.into()))?;
-        Ok(Signals { subscriber, prefix_length: self.signal_subject("").len() })
+        Ok(Signals { subscriber, seal: self.seal.clone(), prefix_length: self.signal_subject("").len() })
     }
 
     fn signal_subject(&self, subject: &str) -> String {
@@ -44,8 +52,19 @@ impl Bus {
 impl Signals {
     /// The next signal; `None` once the connection was closed for good.
     pub async fn next(&mut self) -> Option<Signal> {
-        let message = self.subscriber.next().await?;
+        let message = loop {
+            let message = self.subscriber.next().await?;
+            if self.is_ours(&message) {
+                break message;
+            }
+            counter!("bus_forged_signals_total").increment(1);
+        };
         let subject = message.subject.get(self.prefix_length..).unwrap_or_default().to_owned();
         Some(Signal { subject, body: message.payload.into() })
+    }
+
+    fn is_ours(&self, message: &Message) -> bool {
+        let seal = header(message.headers.as_ref(), SEAL);
+        self.seal.verifies(&[message.subject.as_bytes(), &message.payload], seal)
     }
 }

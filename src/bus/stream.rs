@@ -101,10 +101,10 @@ impl Bus {
         let position = message.headers.get(POSITION).and_then(|value| value.as_str().parse().ok());
         let event_id = message.headers.get(async_nats::header::NATS_MESSAGE_ID).and_then(|id| id.as_str().parse().ok());
         Ok(match (position, event_id) {
-            (Some(position), Some(event_id)) => {
+            (Some(position), Some(event_id)) if self.is_sealed(Some(&message.headers), &message.payload) => {
                 LastMessage::Fact { sequence: message.sequence, position: Position(position), event_id }
             }
-            (None, _) | (_, None) => LastMessage::Foreign,
+            (Some(_) | None, _) => LastMessage::Foreign,
         })
     }
 

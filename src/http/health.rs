@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many facts the read models may be behind before that is worth a warning.
 const LAG_WARNING: i64 = 10_000;
 
+/// How long a fact may wait for the read models before that is worth a warning.
+const DELAY_WARNING: Duration = Duration::from_secs(10);
+
 /// A part of the service that says how it is, at once and from memory.
 #[derive(Clone)]
 pub struct Probe {
@@ -233,7 +236,9 @@ async fn report(api: &Api, with_words: bool) -> Report {
     let head = tokio::time::timeout(PATIENCE, api.log.head()).await.ok().and_then(Result::ok);
     let database = head.map_or_else(|| Condition::Down("PostgreSQL does not answer".to_owned()), |_| Condition::Up);
     report.add("database", &database, with_words);
-    report.add("projector", &read_models(api, head.map_or(0, |head| head.0)), with_words);
+    let delay =
+        tokio::time::timeout(PATIENCE, api.freshness.delay()).await.ok().and_then(Result::ok).unwrap_or_default();
+    report.add("projector", &read_models(api, head.map_or(0, |head| head.0), delay), with_words);
     for probe in &api.probes {
         report.add(probe.name, &(probe.check)(), with_words);
     }
@@ -243,13 +248,15 @@ async fn report(api: &Api, with_words: bool) -> Report {
     report
 }
 
-fn read_models(api: &Api, head: i64) -> Condition {
+fn read_models(api: &Api, head: i64, delay: Duration) -> Condition {
     let stopped = api.freshness.stopped();
     let behind = head - api.freshness.applied().0;
     if !stopped.is_empty() {
         Condition::Down(format!("{} partitions of the read models are stopped", stopped.len()))
     } else if behind > LAG_WARNING {
         Condition::Warning(format!("the read models are {behind} facts behind"))
+    } else if delay > DELAY_WARNING {
+        Condition::Warning(format!("a fact has waited {} s for the read models", delay.as_secs()))
     } else {
         Condition::Up
     }

@@ -12,7 +12,8 @@ use tracing::warn;
 
 use super::checkpoints;
 use crate::bus::Bus;
-use crate::log::Log;
+use crate::clock;
+use crate::log::{Log, LogError};
 
 /// How long a wait relies on being told before it looks into the database.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -107,6 +108,14 @@ impl Freshness {
         *self.inner.walked.borrow()
     }
 
+    /// For how long the first fact that is not applied has been in the log; zero if all are.
+    pub async fn delay(&self) -> Result<Duration, LogError> {
+        let waiting = self.inner.log.read_after(self.applied(), 1).await?;
+        let age = waiting.first().map(|fact| clock::now() - fact.recorded_at);
+        // A database whose clock is ahead makes a negative age.
+        Ok(age.and_then(|age| age.to_std().ok()).unwrap_or_default())
+    }
+
     /// Follows [`Self::applied`].
     pub fn watch_applied(&self) -> watch::Receiver<Position> {
         self.inner.walked.subscribe()
@@ -146,16 +155,23 @@ impl Freshness {
         }
     }
 
-    /// Listens to the projectors of other nodes until shutdown.
+    /// Listens to the projectors of other nodes until shutdown. What they say about facts that are not in the log, as after
+    /// it was restored from a backup, is passed over.
     pub async fn follow(&self, bus: &Bus, shutdown: &CancellationToken) {
         let mut signals = match bus.subscribe_signal(SIGNAL).await {
             Ok(signals) => signals,
             Err(error) => return warn!(%error, "Waits will poll: cannot listen to other projectors"),
         };
+        let mut head = Position::START;
         while let Some(Some(signal)) = shutdown.run_until_cancelled(signals.next()).await {
             let marks: Vec<(Partition, Position, bool)> = serde_json::from_slice(&signal.body).unwrap_or_default();
             for (partition, applied, stopped) in marks {
-                if usize::from(partition.0) < self.inner.marks.len() {
+                let Some(mark) = self.inner.marks.get(usize::from(partition.0)) else { continue };
+                let known = mark.borrow().applied.max(head);
+                if applied > known {
+                    head = self.inner.log.head().await.unwrap_or(head);
+                }
+                if applied <= known.max(head) {
                     self.note(partition, Mark { applied, stopped });
                 }
             }

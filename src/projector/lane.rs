@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::checkpoints::{self, Checkpoints, DeadLetter, Move, Parked};
 use super::freshness::{Freshness, Mark};
-use super::{HANDFUL, Interrupted, Projector, poison};
+use super::{HANDFUL, Interrupted, Projector};
 use crate::bus::Bus;
 use crate::log::{Log, LogError};
 
@@ -129,12 +129,21 @@ impl Lane {
         (events, unreadable)
     }
 
-    /// Opens facts as soon as their keys can be looked up.
+    /// Opens facts as soon as their keys can be looked up. A key that does not open under the master key spoils the look-up
+    /// for all, so they are then opened one by one: waiting would not help, and would stop every partition.
     async fn open_patiently(&self, batch: &[StoredEvent]) -> Vec<Result<RecordedEvent, LogError>> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.log.open_all(batch).await {
                 Ok(opened) => return opened,
+                Err(LogError::WrongMasterKey) if batch.len() == 1 => return vec![Err(LogError::WrongMasterKey)],
+                Err(LogError::WrongMasterKey) => {
+                    let mut opened = Vec::with_capacity(batch.len());
+                    for fact in batch {
+                        opened.extend(Box::pin(self.open_patiently(std::slice::from_ref(fact))).await);
+                    }
+                    return opened;
+                }
                 Err(error) => warn!(%error, "Cannot open facts now; trying again"),
             }
             sleep(pause).await;
@@ -152,7 +161,7 @@ impl Lane {
                     return Ok(());
                 }
                 Ok(None) => self.give_way().await.map_err(Refused::Interrupted)?,
-                Err(error) if poison::is_passing(&error) => {
+                Err(error) if projections::is_passing(&error) => {
                     warn!(%error, "The read models cannot be written; trying again");
                     sleep(pause).await;
                     pause = MAX_PAUSE.min(2 * pause);

@@ -7,7 +7,6 @@
 mod checkpoints;
 mod freshness;
 mod lane;
-mod poison;
 pub mod rebuild;
 
 use std::time::Duration;
@@ -160,7 +159,7 @@ impl Projector {
             let lane = Lane::new(self, inbox, checkpoints.clone());
             tasks.spawn(lane.run());
         }
-        tasks.spawn(report(self.log.clone(), self.pool.clone()));
+        tasks.spawn(report(self.log.clone(), self.pool.clone(), self.freshness.clone()));
         // Lanes end by saying why; the rest ends only with them. All tasks are aborted with the set.
         match tasks.join_next().await {
             Some(ended) => ended.unwrap_or_else(Interrupted::from),
@@ -193,9 +192,12 @@ async fn feed(mut tail: Tail, lane: mpsc::Sender<Vec<StoredEvent>>) -> Interrupt
 }
 
 /// Measures from time to time how far the read models are behind the log.
-async fn report(log: Log, pool: PgPool) -> Interrupted {
+async fn report(log: Log, pool: PgPool, freshness: Freshness) -> Interrupted {
     loop {
         sleep(REPORT_EVERY).await;
+        if let Ok(delay) = freshness.delay().await {
+            gauge!("projection_lag_seconds").set(delay.as_secs_f64());
+        }
         for standing in standings(&log, &pool).await.unwrap_or_default() {
             #[allow(clippy::cast_precision_loss, reason = "positions stay below 2^52")]
             gauge!("projection_lag_events", "projection" => standing.projection.name()).set(standing.lag as f64);

@@ -2,9 +2,10 @@
 //!
 //! The copy lives in the schema `rebuild_<name>`, with how far it got, so that a rebuild that was interrupted goes on where
 //! it stopped. Reads go on all the time and the live read model keeps up meanwhile. A fact that cannot be applied fails the
-//! rebuild: a read model that was rebuilt never lacks anything.
+//! rebuild: a read model that was rebuilt never lacks anything. Reads never fail for it: the swap gives way.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use aggregates::recorded::{Partition, Position, RecordedEvent};
 use projections::{Projection, checkpoint};
@@ -12,7 +13,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use thiserror::Error;
 use tokio::task::{JoinError, JoinSet};
-use tracing::info;
+use tokio::time::sleep;
+use tracing::{debug, info};
 
 use crate::config::Secret;
 use crate::log::{Log, LogError};
@@ -22,6 +24,9 @@ const PAGE: i64 = 10_000;
 
 /// The advisory locks of rebuilds begin here, so that a read model is rebuilt once at a time.
 const FIRST_LOCK: i64 = 5_100;
+
+/// The pause before a swap that somebody was in the way of is tried again: reads that queued behind it come first.
+const SWAP_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a read model could not be rebuilt.
 #[derive(Debug, Error)]
@@ -161,7 +166,7 @@ impl Copy {
     async fn apply(&mut self, events: &[RecordedEvent]) -> Result<(), RebuildError> {
         match self.attempt(events).await {
             Ok(()) => Ok(()),
-            Err(error) if super::poison::is_passing(&error) => Err(error.into()),
+            Err(error) if projections::is_passing(&error) => Err(error.into()),
             Err(_) => {
                 // Up to the fact that spoils the page, so that the error can name it.
                 for event in events {
@@ -197,20 +202,30 @@ impl Copy {
         Ok(())
     }
 
-    /// Puts the copy in the place of the live tables, up to exactly the live checkpoints. Projectors wait meanwhile; reads
-    /// wait only for the exchange of names at the end.
+    /// Puts the copy in the place of the live tables, as soon as nobody is in the way.
     async fn swap(&mut self, log: &Log) -> Result<(), RebuildError> {
-        let filled = log.partition_heads(self.position).await?;
+        while !self.try_swap(log).await? {
+            debug!(projection = self.projection.name(), "The tables are in use; trying the swap again");
+            sleep(SWAP_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Puts the copy in the place of the live tables, up to exactly the live checkpoints, or changes nothing: `false` if
+    /// somebody held a table for too long. Projectors wait meanwhile; reads wait only for the exchange at the end.
+    async fn try_swap(&mut self, log: &Log) -> Result<bool, RebuildError> {
+        let mut position = self.position;
+        let filled = log.partition_heads(position).await?;
         let mut transaction = self.connection.begin().await?;
         transaction.execute("lock table public.projection_checkpoints in share row exclusive mode").await?;
         let live = checkpoint::load(&mut transaction, self.projection).await?;
         let goal = live.iter().copied().max().unwrap_or_default();
-        while self.position < goal {
-            let mut events = page(log.clone(), self.position).await?;
+        while position < goal {
+            let mut events = page(log.clone(), position).await?;
             let Some(last) = events.last().map(|event| event.position) else { break };
             events.retain(|event| event.position <= live[usize::from(event.partition().0)]);
             self.projection.project(&mut transaction, &events).await?;
-            self.position = last;
+            position = last;
         }
         let moves: Vec<_> = Partition::all()
             .zip(live.into_iter().zip(filled))
@@ -218,18 +233,39 @@ impl Copy {
             .map(|(partition, (live, filled))| (self.projection, partition, live, filled))
             .collect();
         checkpoint::advance(&mut transaction, &moves).await?;
-        for table in self.projection.tables() {
-            transaction.execute(&*format!("drop table read.{table}")).await?;
-            transaction.execute(&*format!("alter table {}.{table} set schema read", self.schema)).await?;
-        }
-        transaction.execute(&*format!("drop schema {} cascade", self.schema)).await?;
         sqlx::query("delete from public.projection_dead_letters where projection = $1")
             .bind(self.projection.name())
             .execute(&mut *transaction)
             .await?;
+        if let Err(error) = exchange(&mut transaction, self.projection, &self.schema).await {
+            transaction.rollback().await?;
+            return if is_contended(&error) { Ok(false) } else { Err(error.into()) };
+        }
         transaction.commit().await?;
-        Ok(())
+        self.position = position;
+        Ok(true)
     }
+}
+
+/// Exchanges the live tables for the copy. Whoever reads several tables may hold one of them and wait for another, so all
+/// are locked before the first is touched, and this gives up long before PostgreSQL looks for a deadlock to break (after
+/// a second) and takes a reader for its victim.
+async fn exchange(connection: &mut PgConnection, projection: Projection, schema: &str) -> Result<(), sqlx::Error> {
+    let live: Vec<_> = projection.tables().iter().map(|table| format!("read.{table}")).collect();
+    connection.execute("set local lock_timeout = '50ms'").await?;
+    connection.execute(&*format!("lock table {} in access exclusive mode", live.join(", "))).await?;
+    for table in projection.tables() {
+        connection.execute(&*format!("drop table read.{table}")).await?;
+        connection.execute(&*format!("alter table {schema}.{table} set schema read")).await?;
+    }
+    connection.execute(&*format!("drop schema {schema} cascade")).await?;
+    Ok(())
+}
+
+/// Whether somebody else held what was asked for: `lock_not_available` or `deadlock_detected`.
+fn is_contended(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "55P03" || code == "40P01")
 }
 
 /// What `like` leaves out: storage options, grants, primary keys and other constraints that are indexes.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::eventually::eventually;
+use crate::support::node;
 use crate::support::stream::{Desk, LIMIT, connect, desk};
 
 /// Nodes that do not wait for each other's lock. They end with this value.
@@ -115,6 +116,22 @@ async fn a_node_that_does_not_project_knows_how_far_the_other_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn news_about_facts_that_are_not_in_the_log_are_not_believed() {
+    let desk = desk().await;
+    let position = desk.append(1, 0, vec![opened()]).await;
+    let freshness = Freshness::new(desk.log.clone(), desk.database.pool.clone());
+    let (listening, bus, stop) = (freshness.clone(), connect(&desk.config).await, CancellationToken::new());
+    let follow = tokio::spawn(async move { listening.follow(&bus, &stop).await });
+    let say = async || {
+        desk.bus.publish_signal("applied", format!("[[1,{},false],[2,1000,false]]", position.0).into());
+        freshness.reached(Partition(1), position, Duration::from_millis(20)).await
+    };
+    eventually(LIMIT, say, |heard| *heard).await;
+    assert!(!freshness.reached(Partition(2), Position(1_000), Duration::from_millis(20)).await);
+    follow.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_projectors_at_once_apply_everything_once() {
     let desk = desk().await;
     let mut nodes = Nodes::relaying(&desk);
@@ -164,6 +181,27 @@ async fn a_fact_that_cannot_be_applied_stops_its_read_model_in_its_partition_onl
     let queries = standings.iter().find(|s| s.projection == Projection::Queries).unwrap();
     assert_eq!(queries.stopped.len(), 1);
     assert_eq!((queries.stopped[0].partition, queries.stopped[0].position), (Partition(1), poison));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_donor_whose_key_does_not_open_stops_one_partition_only() {
+    let mut desk = desk().await;
+    let spoilt = desk.append(1, 0, vec![opened()]).await;
+    let fine = desk.append(2, 0, vec![opened()]).await;
+    let spoil = "update donor_keys set wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1)
+                 where donor_id = 'donor-1'";
+    desk.database.pool.execute(spoil).await.unwrap();
+    // A node that has no key in memory.
+    desk.log = node::log(&desk.database);
+    let mut nodes = Nodes::relaying(&desk);
+    let freshness = nodes.project(&desk).await;
+    assert!(freshness.reached(Partition(2), fine, LIMIT).await);
+    assert!(!freshness.reached(Partition(1), spoilt, LIMIT).await);
+    let standings = projector::standings(&desk.log, &desk.database.pool).await.unwrap();
+    assert!(
+        standings.iter().all(|s| s.stopped.len() == 1 && s.stopped[0].error.contains("master key")),
+        "{standings:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

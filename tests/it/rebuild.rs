@@ -7,6 +7,9 @@ use std::time::Duration;
 use aggregates::recorded::Position;
 use aggregates::testing::{accepted_by, ada};
 use projections::Projection;
+use projections::page::Page;
+use projections::queries::{self, ListFilter, Order};
+use proof_concierge::database::{self, Purpose};
 use proof_concierge::projector::rebuild::{RebuildError, rebuild};
 use sqlx::Executor;
 
@@ -85,6 +88,60 @@ async fn a_rebuild_goes_unnoticed_by_those_who_write_and_read() {
     reader.await.unwrap();
     assert!(freshness.reached_all(last, LIMIT).await);
     rows_equal_replay(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_read_fails_however_it_combines_tables_while_they_are_swapped() {
+    let (desk, _nodes) = desk_with_rows().await;
+    let done = Arc::new(AtomicBool::new(false));
+    let reads = database::pool(&desk.config.database_url, Purpose::Read, 4).unwrap();
+    let mut readers = tokio::task::JoinSet::new();
+    // Whatever order the swap takes tables in, one of these takes them in the other, and holds the first meanwhile.
+    for tables in [["queries", "query_details"], ["query_details", "queries"]] {
+        for _ in 0..2 {
+            let (pool, done) = (reads.clone(), done.clone());
+            readers.spawn(async move {
+                let mut reads = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let mut transaction = pool.begin().await.unwrap();
+                    for table in tables {
+                        let count = format!("select count(*) from read.{table}");
+                        let rows: i64 = sqlx::query_scalar(&count).fetch_one(&mut *transaction).await.unwrap();
+                        assert_eq!(rows, 40, "{table}");
+                    }
+                    transaction.commit().await.unwrap();
+                    let list = queries::list(&pool, &ListFilter::default(), Order::CreatedDesc, &Page::first(10)).await;
+                    assert_eq!(list.unwrap().rows.len(), 10);
+                    reads += 1;
+                }
+                reads
+            });
+        }
+    }
+    for _ in 0..8 {
+        rebuild_quietly(&desk, Projection::Queries).await.unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    while let Some(reads) = readers.join_next().await {
+        assert!(reads.unwrap() > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_swapped_table_has_indexes_of_the_same_names() {
+    let (desk, _nodes) = desk_with_rows().await;
+    let names = async || -> Vec<String> {
+        sqlx::query_scalar("select tablename || '.' || indexname from pg_indexes where schemaname = 'read' order by 1")
+            .fetch_all(&desk.database.pool)
+            .await
+            .unwrap()
+    };
+    let before = names().await;
+    assert!(before.contains(&"queries.queries_by_created".to_owned()), "{before:?}");
+    for projection in Projection::ALL.iter().chain(Projection::ALL) {
+        rebuild_quietly(&desk, *projection).await.unwrap();
+        assert_eq!(names().await, before, "{}", projection.name());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

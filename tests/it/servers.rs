@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use proof_concierge::bus::Bus;
+use proof_concierge::bus::{Bus, Seal};
 use proof_concierge::config::Secret;
 use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use sqlx::{Connection, Executor, PgConnection};
@@ -57,7 +57,7 @@ async fn postgres_asks_for_a_password() {
 
 #[tokio::test]
 async fn the_service_logs_in_with_the_credentials_in_the_address() {
-    let bus = Bus::connect(&Secret::new(servers().nats_url()), "credentials").await.unwrap();
+    let bus = Bus::connect(&Secret::new(servers().nats_url()), "credentials", Seal::new(&[7; 32])).await.unwrap();
     eventually(LIMIT, async || *bus.link().borrow(), |link| link.up).await;
 }
 

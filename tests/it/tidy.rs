@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bus", &["config"]),
     ("lease", &["config", "database"]),
     ("relay", &["bus", "lease", "log"]),
-    ("projector", &["bus", "config", "database", "lease", "log", "tail"]),
+    ("projector", &["bus", "clock", "config", "database", "lease", "log", "tail"]),
     ("push", &["accounts", "bus", "config", "log", "network", "projector", "refusal", "tail"]),
     ("integrations", &["config"]),
     ("reactions", &["bus", "log", "tail", "dispatch", "integrations", "clock"]),

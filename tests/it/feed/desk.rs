@@ -13,7 +13,6 @@ use aggregates::vocabulary::MessageType;
 use futures_util::{SinkExt, StreamExt};
 use projections::queries::{self, QueryRow};
 use proof_concierge::accounts::{self, Accounts};
-use proof_concierge::bus::Bus;
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::log::{Append, Log, StreamAppend};
 use proof_concierge::projector::{Freshness, Projector};
@@ -82,7 +81,7 @@ impl Desk {
         let database = database().await;
         let config = config(&database);
         let log = Log::open_database(&config).unwrap();
-        let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await.unwrap();
+        let bus = node::bus(&config).await;
         let reads = database::pool(&config.database_url, Purpose::Read, 4).unwrap();
         let freshness = Freshness::new(log.clone(), reads.clone());
         let accounts = Accounts::open(reads.clone(), &config.jwt_secret).await.unwrap();

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use aggregates::recorded::Position;
-use proof_concierge::bus::{Bus, BusError, LastMessage};
+use proof_concierge::bus::{Bus, BusError, LastMessage, Seal};
 use proof_concierge::config::Secret;
 use proof_concierge::relay;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::eventually::eventually;
+use crate::support::node;
 use crate::support::stream::{Desk, LIMIT, desk, desk_with_nats};
 
 /// A relay in the background, gone with this value.
@@ -136,7 +137,7 @@ async fn a_stream_that_is_configured_otherwise_is_refused() {
 async fn a_start_without_nats_is_no_obstacle() {
     let (mut desk, mut nats, _) = desk_with_nats().await;
     nats.stop();
-    desk.bus = Bus::connect(&desk.config.nats_url, &desk.config.nats_prefix).await.unwrap();
+    desk.bus = node::bus(&desk.config).await;
     let _relay = relay_in_background(&desk);
     desk.append_histories(1..=2, 9).await;
     assert!(matches!(desk.bus.last_message().await, Err(BusError::Disconnected)));
@@ -149,7 +150,7 @@ async fn a_start_without_nats_is_no_obstacle() {
 #[tokio::test]
 async fn an_address_or_prefix_that_makes_no_sense_is_refused_without_repeating_it() {
     let refused = |url: &'static str, prefix: &'static str| async move {
-        Bus::connect(&Secret::new(url), prefix).await.err().expect("it is refused").to_string()
+        Bus::connect(&Secret::new(url), prefix, Seal::new(&[7; 32])).await.err().expect("it is refused").to_string()
     };
     assert!(!refused("nats://ada:secret@[", "desk").await.contains("secret"));
     assert!(refused("nats://127.0.0.1", "a.b").await.contains("a.b"));

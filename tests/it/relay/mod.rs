@@ -2,3 +2,4 @@
 
 mod amnesia;
 mod death;
+mod strangers;

@@ -1,5 +1,6 @@
 //! A node's parts for a test: configuration and log on the test's own database.
 
+use proof_concierge::bus::{Bus, Seal};
 use proof_concierge::config::{Config, Secret};
 use proof_concierge::log::Log;
 
@@ -26,4 +27,10 @@ pub(crate) fn config(database: &TestDatabase) -> Config {
 /// The log of a test's database.
 pub(crate) fn log(database: &TestDatabase) -> Log {
     Log::open_database(&config(database)).unwrap()
+}
+
+/// The bus of a configuration, connecting in the background.
+pub(crate) async fn bus(config: &Config) -> Bus {
+    let seal = Seal::new(&config.master_key_bytes().unwrap());
+    Bus::connect(&config.nats_url, &config.nats_prefix, seal).await.unwrap()
 }
