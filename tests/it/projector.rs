@@ -197,11 +197,11 @@ async fn a_donor_whose_key_does_not_open_stops_one_partition_only() {
     let freshness = nodes.project(&desk).await;
     assert!(freshness.reached(Partition(2), fine, LIMIT).await);
     assert!(!freshness.reached(Partition(1), spoilt, LIMIT).await);
-    let standings = projector::standings(&desk.log, &desk.database.pool).await.unwrap();
-    assert!(
-        standings.iter().all(|s| s.stopped.len() == 1 && s.stopped[0].error.contains("master key")),
-        "{standings:?}"
-    );
+    let standings = async || projector::standings(&desk.log, &desk.database.pool).await.unwrap();
+    let all_stopped = |standings: &Vec<projector::Standing>| {
+        standings.iter().all(|s| s.stopped.len() == 1 && s.stopped[0].error.contains("master key"))
+    };
+    eventually(LIMIT, standings, all_stopped).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
