@@ -100,6 +100,12 @@ create table donor_keys (
 
 create index donor_keys_donor_id on donor_keys (donor_id);
 
+-- One sealed word that every node has to be able to open, so that no node seals with another master key.
+create table master_key_check (
+    single boolean primary key default true check (single),
+    sealed bytea not null
+);
+
 -- Shortcuts for loading long streams; dropped whenever the state's code changes.
 create table snapshots (
     aggregate_type text not null,
@@ -332,9 +338,10 @@ as $$
     select count(*) from forgotten
 $$;
 
-revoke all on events, claims, command_keys, donor_keys from public;
+revoke all on events, claims, command_keys, donor_keys, master_key_check from public;
 revoke execute on function remember_answer, forget_command_keys, append_batch from public;
 grant select on events, claims, command_keys, donor_keys to concierge_service;
+grant select, insert on master_key_check to concierge_service;
 grant select, insert, update, delete on snapshots to concierge_service;
 grant usage on sequence query_ids, message_ids, call_ids, call_request_ids to concierge_service;
 grant execute on function append_batch, remember_answer, forget_command_keys to concierge_service;

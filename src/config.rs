@@ -29,7 +29,8 @@ pub struct Config {
     pub master_key: Secret,
     /// How donors prove who they are.
     pub donor_access: DonorAccess,
-    /// Origins whose pages may call the API; `*` for any (without credentials).
+    /// Origins whose pages may call the API; `*` for any (without credentials). A list, or a text with commas.
+    #[serde(deserialize_with = "list_or_text")]
     pub cors_origins: Vec<String>,
     /// How many proxies in front of this node are ours: that many last entries of `X-Forwarded-For` are trusted.
     pub trusted_proxies: usize,
@@ -41,6 +42,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Connections for reads.
     pub read_connections: u32,
+    /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
+    pub environment: String,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
@@ -71,7 +74,7 @@ pub struct Limits {
     pub login_per_minute: u32,
     /// Queries opened per address.
     pub open_per_minute: u32,
-    /// Requests per donor on donor routes.
+    /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
 }
 
@@ -129,6 +132,19 @@ pub enum ConfigError {
     Invalid(String),
 }
 
+fn list_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum ListOrText {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match ListOrText::deserialize(deserializer)? {
+        ListOrText::List(list) => list,
+        ListOrText::Text(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+    })
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -145,6 +161,7 @@ impl Default for Config {
             replay_limit: 10_000,
             cache_capacity: 10_000,
             read_connections: 8,
+            environment: "production".to_owned(),
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,
@@ -176,9 +193,8 @@ impl Config {
         let environment = config::Environment::with_prefix("CONCIERGE")
             .separator("__")
             .prefix_separator("_")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("cors_origins");
+            // Numbers are read where a number is asked for: a secret made of digits stays what it is.
+            .try_parsing(false);
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
         for name in ["DATABASE_URL", "NATS_URL", "JWT_SECRET"] {

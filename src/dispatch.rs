@@ -119,18 +119,51 @@ impl Dispatcher {
         context: &CommandContext,
     ) -> Result<Outcome, DispatchError> {
         let _turn = self.turn(id).await;
+        let outcome = self.try_all(id, commands, context).await;
+        match outcome {
+            // What stands against the command now may be its own effect, if it was carried out and its answer lost.
+            Err(error) if error.is_about_the_query() => self.carried_out(context).await?.ok_or(error),
+            other => other,
+        }
+    }
+
+    async fn try_all(
+        &self,
+        id: QueryId,
+        commands: &[DonorQueryCommand],
+        context: &CommandContext,
+    ) -> Result<Outcome, DispatchError> {
         for attempt in 0..ATTEMPTS {
             let loaded = self.load_matching(id, context.if_match).await?;
-            match self.attempt(id, loaded, commands, context).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(AttemptError::Stale) => back_off(attempt).await,
-                Err(AttemptError::Failed(error @ DispatchError::Refused(_))) => {
-                    return self.carried_out(context).await?.ok_or(error);
+            let version = loaded.version;
+            let wrote_nothing = match self.attempt(id, loaded, commands, context).await {
+                Ok(outcome) if !outcome.events.is_empty() => return Ok(outcome),
+                Err(AttemptError::Stale) => {
+                    back_off(attempt).await;
+                    continue;
                 }
+                Ok(outcome) => Ok(outcome),
+                Err(AttemptError::Failed(error)) if error.is_about_the_query() => Err(error),
                 Err(AttemptError::Failed(error)) => return Err(error),
+            };
+            // Nothing was written, so nothing told whether memory is stale: another node may have changed the query.
+            if self.log.stream_version(DonorQuery::stream(id)).await? == version {
+                return wrote_nothing;
             }
+            self.forget(id).await;
         }
         Err(DispatchError::Contended)
+    }
+
+    /// Forgets what memory knows of a query and of its call.
+    async fn forget(&self, id: QueryId) {
+        if let Ok(loaded) = self.log.load::<DonorQuery>(id).await
+            && let DonorQuery::Open(open) = &*loaded.state
+            && let Some(call) = &open.call
+        {
+            self.log.forget::<CallSession>(call.id);
+        }
+        self.log.forget::<DonorQuery>(id);
     }
 
     /// Carries out a command on a call session alone. Answers the position of the session's last fact.
@@ -331,6 +364,20 @@ enum AttemptError {
 impl<E: Into<DispatchError>> From<E> for AttemptError {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+impl DispatchError {
+    /// Whether the query's own state stands against the command.
+    fn is_about_the_query(&self) -> bool {
+        match self {
+            Self::Refused(_)
+            | Self::CallRefused(_)
+            | Self::DonorHasOpenQuery(_)
+            | Self::VersionMismatch { .. }
+            | Self::Contended => true,
+            Self::KeyReused | Self::Busy | Self::Log(_) => false,
+        }
     }
 }
 

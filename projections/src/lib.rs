@@ -21,10 +21,13 @@ pub mod calls;
 pub mod checkpoint;
 mod columns;
 pub mod messages;
+mod outage;
 pub mod page;
 pub mod queries;
 pub mod requests;
 pub mod standing;
+
+pub use outage::is_passing;
 
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::recorded::{Event, RecordedEvent};

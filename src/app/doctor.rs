@@ -9,6 +9,7 @@ use super::say;
 use crate::bus::Bus;
 use crate::config::Config;
 use crate::database::{self, Purpose};
+use crate::log::Log;
 use crate::{clock, migrate};
 
 /// How far the database's clock may be from ours.
@@ -29,10 +30,11 @@ pub async fn examine(config: &Config) -> anyhow::Result<()> {
     tell("configuration", config.check().map(|()| "complete".to_owned()).map_err(Into::into))?;
     tell("PostgreSQL", within(postgres(config)).await)?;
     tell("schema", within(migrate::pending(config.database_url.expose())).await)?;
+    tell("master key", within(master_key(config)).await)?;
     tell("clock", within(drift(config)).await)?;
     tell("NATS", within(nats(config)).await)?;
     if wrong > 0 {
-        bail!("{wrong} of 5 checks failed");
+        bail!("{wrong} of 6 checks failed");
     }
     Ok(())
 }
@@ -44,6 +46,11 @@ async fn within(check: impl Future<Output = anyhow::Result<String>>) -> anyhow::
 async fn postgres(config: &Config) -> anyhow::Result<String> {
     let mut connection = PgConnection::connect(config.database_url.expose()).await?;
     Ok(format!("version {}", sqlx::query_scalar::<_, String>("show server_version").fetch_one(&mut connection).await?))
+}
+
+async fn master_key(config: &Config) -> anyhow::Result<String> {
+    Log::open_database(config)?.check_master_key().await?;
+    Ok("opens what is sealed".to_owned())
 }
 
 async fn drift(config: &Config) -> anyhow::Result<String> {
@@ -59,6 +66,7 @@ async fn drift(config: &Config) -> anyhow::Result<String> {
 
 async fn nats(config: &Config) -> anyhow::Result<String> {
     let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await?;
+    bus.link().wait_for(|link| link.up).await?;
     bus.ensure_stream().await?;
     Ok("stream in place".to_owned())
 }

@@ -8,7 +8,7 @@ pub mod projections;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
@@ -70,9 +70,14 @@ impl Stage {
 impl App {
     /// Starts a node: brings the schema up to date, starts what its roles ask for, and serves.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let started = Instant::now();
         config.check()?;
         migrate::run(config.database_url.expose()).await?;
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
         let log = Log::open_database(&config)?;
+        log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix).await?;
         let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
         let freshness = Freshness::new(log.clone(), reads.clone());
@@ -80,9 +85,6 @@ impl App {
         let (distribution, reading, serving) = (Stage::new("relay"), Stage::new("projector"), Stage::new("server"));
         start_distribution(&config, &distribution, &log, &bus)?;
         start_reading(&config, &reading, &log, &bus, &freshness)?;
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let address = listener.local_addr()?;
         let accounts = Accounts::open(reads.clone(), &config.jwt_secret).await.context("cannot read the accounts")?;
         reading.tasks.spawn(accounts.clone().follow(reading.stop.clone()));
         let config = Arc::new(config);
@@ -109,6 +111,7 @@ impl App {
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],
             metrics: telemetry::metrics()?,
+            started,
             config,
         };
         let router = http::router(Arc::new(api), push::router(push), push::openapi());
@@ -132,7 +135,9 @@ impl App {
         for stage in self.stages {
             stage.end().await;
         }
-        self.log.close().await;
+        if tokio::time::timeout(DRAIN, self.log.close()).await.is_err() {
+            warn!("The log did not close within {DRAIN:?}: commands under way end without an answer");
+        }
     }
 
     /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
@@ -144,7 +149,12 @@ impl App {
             _ = interrupt.recv() => {}
         }
         info!("Stopping");
-        app.stop().await;
+        tokio::select! {
+            () = app.stop() => {}
+            // A second request is impatience.
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
         Ok(())
     }
 }

@@ -63,6 +63,8 @@ struct Addresses<'a> {
 /// A second signal ends the wait for requests in flight.
 pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     let directory = DataDir::open(&options.data_dir, options.fresh)?;
+    // One that was killed left its addresses, and nobody is there any more.
+    directory.remove("dev.json")?;
     let mut config = Config::read()?;
     telemetry::start(&config)?;
     prepare(&mut config, &directory, options.listen)?;
@@ -94,6 +96,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
 /// Fills in what a desk of one's own can decide for itself.
 fn prepare(config: &mut Config, directory: &DataDir, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     config.listen = listen.unwrap_or(config.listen);
+    "development".clone_into(&mut config.environment);
     if config.jwt_secret == Secret::default() {
         config.jwt_secret = Secret::new(directory.password("jwt_secret")?);
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::idempotency::Subject;
-use super::layers::POSITION;
+use super::layers::{POSITION, REPLAYED};
 use crate::dispatch::Outcome;
 
 /// The envelope of donor queries and messages.
@@ -83,6 +83,23 @@ pub(super) fn of_query(row: &QueryRow, response: Response, position: Position) -
     response
 }
 
+/// The answer to a command that shows the query it was about.
+pub(super) fn of_command(row: &QueryRow, response: Response, outcome: &Outcome) -> Response {
+    of_query(row, after(response, outcome), outcome.position)
+}
+
+/// The answer to a command: shows everything up to its last fact, and says if it was carried out before.
+pub(super) fn after(response: Response, outcome: &Outcome) -> Response {
+    let response = at(response, outcome.position);
+    if outcome.replayed { replayed(response) } else { response }
+}
+
+/// An answer to a command that was carried out before, under the same key.
+pub(super) fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+    response
+}
+
 /// An answer that shows everything up to a position.
 pub(super) fn at(mut response: Response, position: Position) -> Response {
     response.headers_mut().insert(POSITION.clone(), HeaderValue::from(position.0));
@@ -91,16 +108,16 @@ pub(super) fn at(mut response: Response, position: Position) -> Response {
 
 /// The command is done, and its effect will be visible later.
 pub(super) fn later(query: i64, outcome: &Outcome) -> Response {
-    accepted(LaterData { id: query, donor_token: None }, outcome.position)
+    accepted(LaterData { id: query, donor_token: None }, outcome)
 }
 
 /// The query is open, and will be visible later.
 pub(super) fn opened_later(query: i64, donor_token: String, outcome: &Outcome) -> Response {
-    accepted(LaterData { id: query, donor_token: Some(donor_token) }, outcome.position)
+    accepted(LaterData { id: query, donor_token: Some(donor_token) }, outcome)
 }
 
-fn accepted(data: LaterData, position: Position) -> Response {
+fn accepted(data: LaterData, outcome: &Outcome) -> Response {
     let status = StatusCode::ACCEPTED;
-    let body = Later { status: status.as_u16(), position: position.0, data };
-    at((status, Json(body)).into_response(), position)
+    let body = Later { status: status.as_u16(), position: outcome.position.0, data };
+    after((status, Json(body)).into_response(), outcome)
 }

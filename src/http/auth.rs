@@ -16,6 +16,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::layers::ClientAddress;
 use super::routes::{self, Access};
 use super::{Api, body, rules};
 use crate::accounts::{DonorPrincipal, Principal};
@@ -51,14 +52,21 @@ pub async fn door(
     let (caller, mut request) = identify(&api, route.access, request).await?;
     admit(route.access, caller.as_ref())?;
     if let Some(Principal::Donor(donor)) = &caller {
-        api.limits.donor(&donor.donor_id)?;
+        let address = request.extensions().get::<ClientAddress>().and_then(|address| address.0);
+        api.limits.donor(donor, address)?;
     }
     request.extensions_mut().insert(Caller(caller));
     Ok(next.run(request).await)
 }
 
-/// Finds out who is asking. A credential that is not good is an error, never nobody.
+/// Finds out who is asking. Where a credential is needed, one that is not good is an error, never nobody; where none is,
+/// an app with an old token can start over.
 async fn identify(api: &Arc<Api>, access: Access, request: Request) -> Result<(Option<Principal>, Request), ApiError> {
+    if access == Access::Anybody {
+        let Ok(Some(token)) = bearer(request.headers()) else { return Ok((None, request)) };
+        let principal = api.accounts.authenticate(token).await.ok();
+        return Ok((principal, request));
+    }
     if let Some(token) = bearer(request.headers())? {
         let principal = api.accounts.authenticate(token).await?;
         return Ok((Some(principal), request));
@@ -111,7 +119,10 @@ async fn named_donor(api: &Arc<Api>, request: Request) -> Result<(Option<DonorId
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     };
-    let donor = in_path.or(in_query).or_else(in_body).filter(|id| rules::line(id, &()).is_ok() && !id.contains('\0'));
+    let donor = in_path.or(in_query).or_else(in_body).filter(|id| rules::line(id, &()).is_ok());
+    if donor.as_ref().is_some_and(|id| id.contains('\0')) {
+        return Err(ApiError::malformed("malformed_donor_id", "donorId must not contain the character NUL"));
+    }
     Ok((donor.map(DonorId::new), Request::from_parts(parts, Body::from(bytes))))
 }
 

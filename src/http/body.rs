@@ -164,8 +164,16 @@ fn checked<T: DeserializeOwned + Validate<Context = ()>>(value: Value) -> Result
 
 /// The first field with a NUL in it, which PostgreSQL cannot store as text.
 fn unstorable(value: &Value) -> Option<&str> {
-    let has_nul = |value: &Value| value.to_string().contains("\\u0000");
     value.as_object()?.iter().find(|(name, value)| name.contains('\0') || has_nul(value)).map(|(name, _)| name.as_str())
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+    }
 }
 
 fn violations(report: &garde::Report) -> Vec<Violation> {
@@ -241,6 +249,13 @@ mod tests {
     #[test]
     fn text_that_cannot_be_stored_is_refused() {
         assert_eq!(errors(json!({"donor": "a\0b"}))[0]["property"], "donor");
+        assert_eq!(errors(json!({"donor": "a", "other": [{"a\0b": 1}]}))[0]["property"], "other");
+    }
+
+    #[test]
+    fn words_about_nul_are_just_words() {
+        let written = serde_json::from_str(r#"{"donor": "a\\u0000b"}"#).expect("JSON");
+        assert_eq!(checked::<Sample>(written).map(|sample| sample.donor).ok().as_deref(), Some(r"a\u0000b"));
     }
 
     #[test]

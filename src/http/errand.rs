@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use projections::queries::{self, QueryRow};
+use tracing::warn;
 
 use super::error::ApiError;
 use super::layers::{ClientAddress, RequestId};
@@ -29,6 +30,9 @@ pub(super) struct Errand {
     key: Option<CommandKey>,
     will_not_wait: bool,
 }
+
+/// A request that wants something made: it has no version yet that `If-Match` could name.
+pub(super) struct Founding(pub(super) Errand);
 
 impl Errand {
     /// Carries out a command on behalf of somebody.
@@ -76,7 +80,16 @@ impl Errand {
 
     /// The query as the read models show it after a command; `None` if they do not show it in time.
     pub(super) async fn shown(&self, query: QueryId, outcome: &Outcome) -> Result<Option<QueryRow>, ApiError> {
-        if self.is_shown(query, outcome).await { Ok(queries::find(&self.api.reads, query).await?) } else { Ok(None) }
+        if !self.is_shown(query, outcome).await {
+            return Ok(None);
+        }
+        match queries::find(&self.api.reads, query).await {
+            Err(error) if projections::is_passing(&error) => {
+                warn!(%error, query.id = %query, "Cannot show query {query} after a command");
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
     }
 
     /// Answers a staff member with the query after their command.
@@ -88,7 +101,7 @@ impl Errand {
     ) -> Result<Response, ApiError> {
         let Some(row) = self.shown(query, outcome).await? else { return Ok(answer::later(query.get(), outcome)) };
         let data = views::StaffQuery::new(&row, &self.api.accounts.list());
-        Ok(answer::of_query(&row, answer::enveloped(self.success(), data, message), outcome.position))
+        Ok(answer::of_command(&row, answer::enveloped(self.success(), data, message), outcome))
     }
 }
 
@@ -109,6 +122,15 @@ impl FromRequestParts<Arc<Api>> for Errand {
             key: extensions.get::<CommandKey>().cloned(),
             will_not_wait: prefers_async(&parts.headers),
         })
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Founding {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        parts.headers.remove(header::IF_MATCH);
+        Errand::from_request_parts(parts, api).await.map(Self)
     }
 }
 

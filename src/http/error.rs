@@ -10,17 +10,17 @@ use aggregates::donor_query::DonorQueryError;
 use aggregates::ids::QueryId;
 use aggregates::people::StaffRef;
 use aggregates::recorded::Position;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use projections::ReadError;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tracing::{debug, error};
-use utoipa::ToSchema;
 
 use crate::accounts::{AccountError, LoginError, TokenError};
 use crate::dispatch::DispatchError;
 use crate::log::LogError;
+
+pub use crate::refusal::{ErrorBody, Violation};
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ pub enum ApiError {
     #[error(transparent)]
     Refused(#[from] DonorQueryError),
     /// The donor has another open query.
-    #[error("donor already has an open query")]
+    #[error("donor already has an open query; go on with it by the token it was opened with, or ask staff to close it")]
     DonorHasOpenQuery(QueryId),
     /// The query changed since the client saw it.
     #[error("query is at version {current}")]
@@ -118,56 +118,6 @@ pub enum ApiError {
 
 /// What a fault came from; logged, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-/// One rule that one value breaks. The value itself is not repeated: it may be a password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Violation {
-    /// The name of the value.
-    pub property: String,
-    /// What is wrong with it, by the name of the rule.
-    #[schema(value_type = Object, example = json!({"isNotEmpty": "donor should not be empty"}))]
-    pub constraints: Map<String, Value>,
-}
-
-impl Violation {
-    /// One broken rule.
-    pub fn new(property: impl Into<String>, rule: &str, text: impl Into<String>) -> Self {
-        let mut constraints = Map::new();
-        constraints.insert(rule.to_owned(), Value::String(text.into()));
-        Self { property: property.into(), constraints }
-    }
-}
-
-/// The body of every error.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ErrorBody {
-    /// The status code once more.
-    pub status_code: u16,
-    /// The status code under the name that the envelopes of success use.
-    pub status: u16,
-    /// The status code in words.
-    pub error: &'static str,
-    /// What is wrong, for people.
-    #[schema(value_type = String)]
-    pub message: String,
-    /// What is wrong, for programs; never changes.
-    #[schema(example = "validation_failed")]
-    pub code: &'static str,
-    /// What is wrong with which value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub errors: Option<Vec<Violation>>,
-    /// Who holds the query, where that is the reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub assigned_to: Option<Value>,
-    /// How far the read models are, where that is the reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub position: Option<i64>,
-    /// The request, as the log names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-}
 
 impl ApiError {
     /// A malformed request.
@@ -251,17 +201,7 @@ impl ApiError {
             Self::NotThereYet { current } => position = Some(current.0),
             _ => {}
         }
-        ErrorBody {
-            status_code: status.as_u16(),
-            status: status.as_u16(),
-            error: status.canonical_reason().unwrap_or("Error"),
-            message,
-            code,
-            errors,
-            assigned_to,
-            position,
-            request_id: None,
-        }
+        ErrorBody { errors, assigned_to, position, ..ErrorBody::new(status, code, message) }
     }
 }
 
@@ -324,12 +264,10 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 impl IntoResponse for ApiError {
-    /// The body waits in the extensions: [`super::layers`] writes it once it knows the request's id.
     fn into_response(self) -> Response {
         self.log();
         let status = self.status();
-        let mut response = status.into_response();
-        let headers = response.headers_mut();
+        let mut headers = HeaderMap::new();
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -344,8 +282,7 @@ impl IntoResponse for ApiError {
         if let Self::NotThereYet { current } = &self {
             headers.insert(HeaderName::from_static("concierge-position"), HeaderValue::from(current.0));
         }
-        response.extensions_mut().insert(self.into_body(status));
-        response
+        (headers, self.into_body(status)).into_response()
     }
 }
 
@@ -376,9 +313,11 @@ impl From<LogError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        let is_outage =
-            matches!(error, ReadError::Io(_) | ReadError::PoolTimedOut | ReadError::PoolClosed | ReadError::Tls(_));
-        if is_outage { Self::Unavailable(Some(error.into())) } else { Self::Internal(Some(error.into())) }
+        if projections::is_passing(&error) {
+            Self::Unavailable(Some(error.into()))
+        } else {
+            Self::Internal(Some(error.into()))
+        }
     }
 }
 

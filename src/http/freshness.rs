@@ -1,9 +1,10 @@
 //! Reads that are as new as the client asks: `?min_position=`, and the position every read is at.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use aggregates::recorded::Position;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -14,13 +15,16 @@ use super::{Api, layers};
 /// Holds a read back until the read models have applied what the client has seen already.
 pub(super) async fn fresh_enough(
     State(api): State<Arc<Api>>,
+    path: MatchedPath,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Ok(next.run(request).await);
     }
-    if let Some(position) = min_position(request.uri().query().unwrap_or_default())? {
+    // What says how the desk is must not wait for it.
+    let query = request.uri().query().filter(|_| path.as_str().starts_with("/api/v1/"));
+    if let Some(position) = min_position(query.unwrap_or_default())? {
         let arrived = api.freshness.reached_all(position, api.config.read_your_writes()).await;
         if !arrived {
             return Err(ApiError::NotThereYet { current: api.freshness.applied() });
@@ -34,9 +38,8 @@ pub(super) async fn fresh_enough(
 }
 
 fn min_position(query: &str) -> Result<Option<Position>, ApiError> {
-    let Some((_, text)) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "min_position") else {
-        return Ok(None);
-    };
+    let is_asked = |(name, value): &(Cow<str>, Cow<str>)| name == "min_position" && !value.is_empty();
+    let Some((_, text)) = form_urlencoded::parse(query.as_bytes()).find(is_asked) else { return Ok(None) };
     let wrong = || ApiError::Invalid(vec![Violation::new("min_position", "isInt", "min_position must be a position")]);
     text.parse().ok().filter(|position| *position >= 0).map(|position| Some(Position(position))).ok_or_else(wrong)
 }
@@ -51,6 +54,7 @@ mod tests {
     fn a_position_is_a_number() {
         assert_eq!(min_position("page=1&min_position=17").ok(), Some(Some(Position(17))));
         assert_eq!(min_position("page=1").ok(), Some(None));
+        assert_eq!(min_position("min_position=").ok(), Some(None));
         assert!(min_position("min_position=soon").is_err());
         assert!(min_position("min_position=-1").is_err());
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
 use super::auth::Caller;
 use super::views::Moment;
+use super::vitals::{Cpu, Machine, Memory};
+use super::{Api, vitals};
 use crate::accounts::Principal;
 use crate::clock;
 
@@ -78,9 +79,12 @@ struct Alive {
 #[derive(Debug, Serialize, ToSchema)]
 struct Process {
     timestamp: Moment,
-    /// Seconds since the first question.
+    /// Seconds since the start.
     uptime: u64,
-    environment: &'static str,
+    environment: String,
+    memory: Memory,
+    cpu: Option<Cpu>,
+    os: Machine,
     #[schema(value_type = Object)]
     versions: Value,
     #[schema(value_type = Object)]
@@ -184,8 +188,11 @@ async fn detailed(State(api): State<Arc<Api>>) -> Json<Process> {
     let head = api.log.head().await.ok().map(|head| head.0);
     Json(Process {
         timestamp: Moment(clock::now()),
-        uptime: started().elapsed().as_secs(),
-        environment: "production",
+        uptime: api.started.elapsed().as_secs(),
+        environment: api.config.environment.clone(),
+        memory: Memory::read(),
+        cpu: Cpu::read(),
+        os: Machine::read(),
         versions: json!({ "concierge": env!("CARGO_PKG_VERSION") }),
         positions: json!({ "log": head, "readModels": api.freshness.applied().0 }),
     })
@@ -205,11 +212,6 @@ async fn metrics(State(api): State<Arc<Api>>) -> Response {
 
 fn is_staff(caller: &Caller) -> bool {
     matches!(caller.0, Some(Principal::Staff(_)))
-}
-
-fn started() -> Instant {
-    static STARTED: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    *STARTED.get_or_init(Instant::now)
 }
 
 fn alive() -> Json<Alive> {
@@ -235,6 +237,9 @@ async fn report(api: &Api, with_words: bool) -> Report {
     for probe in &api.probes {
         report.add(probe.name, &(probe.check)(), with_words);
     }
+    report.measure("memory_rss", vitals::resident_bytes(), with_words);
+    report.measure("memory_heap", vitals::heap_bytes(), with_words);
+    report.remark("email_service", json!({ "status": "warning", "message": "not configured" }));
     report
 }
 
@@ -251,6 +256,22 @@ fn read_models(api: &Api, head: i64) -> Condition {
 }
 
 impl Report {
+    /// Adds how much of something is in use, in bytes, if it is known.
+    fn measure(&mut self, name: &'static str, used: Option<u64>, with_words: bool) {
+        let Some(used) = used else { return };
+        self.remark(name, json!({ "status": "up" }));
+        if with_words {
+            let message = format!("{} MiB in use", used >> 20);
+            self.details.insert(name, json!({ "status": "up", "message": message, "used": used }));
+        }
+    }
+
+    /// Adds what is worth knowing but says nothing about how the desk is.
+    fn remark(&mut self, name: &'static str, detail: Value) {
+        self.info.insert(name, json!({ "status": detail["status"] }));
+        self.details.insert(name, detail);
+    }
+
     fn add(&mut self, name: &'static str, condition: &Condition, with_words: bool) {
         let (word, message) = match condition {
             Condition::Up => ("up", None),

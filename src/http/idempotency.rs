@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use aggregates::ids::DonorId;
+use aggregates::recorded::Position;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -17,7 +18,7 @@ use tracing::warn;
 
 use super::auth::Caller;
 use super::error::ApiError;
-use super::{Api, body, layers};
+use super::{Api, answer, body, layers};
 use crate::accounts::Principal;
 use crate::log::{CommandKey, Recall, RememberedAnswer};
 
@@ -40,7 +41,7 @@ pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Ne
     let key = CommandKey { scope: scope(caller), key, request_hash: hash(&parts.method, parts.uri.path(), &bytes) };
     let _guard = match api.log.recall(&key).await? {
         Recall::Fresh(guard) => guard,
-        Recall::Answered(answer) => return Ok(replay(answer)),
+        Recall::Answered { answer, position } => return Ok(replay(answer, position)),
         Recall::Reused => return Err(ApiError::KeyReused),
         Recall::InFlight => return Err(ApiError::InFlight),
     };
@@ -83,13 +84,14 @@ fn hash(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn replay(answer: RememberedAnswer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let mut response = (status, answer.body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(layers::REPLAYED.clone(), HeaderValue::from_static("true"));
-    response
+fn replay(remembered: RememberedAnswer, position: Option<Position>) -> Response {
+    let status = StatusCode::from_u16(remembered.status).unwrap_or(StatusCode::OK);
+    let mut response = answer::replayed((status, remembered.body).into_response());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match position {
+        Some(position) => answer::at(response, position),
+        None => response,
+    }
 }
 
 /// Keeps the answer of a command that was carried out and is visible; one that is not visible yet is answered afresh.

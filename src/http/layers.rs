@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::uri::{PathAndQuery, Uri};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
 
 use super::error::{ApiError, ErrorBody};
 use super::{Api, routes};
 use crate::config::Config;
+use crate::network;
 
 /// Where the answer to a request is, in the order of facts.
 pub(super) static POSITION: HeaderName = HeaderName::from_static("concierge-position");
@@ -29,7 +30,6 @@ pub(super) static REPLAYED: HeaderName = HeaderName::from_static("idempotent-rep
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How long a request may take. Streams are not counted.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ pub struct ClientAddress(pub Option<IpAddr>);
 pub(super) async fn identify(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
-    let address = client_address(request.headers(), peer, api.config.trusted_proxies);
+    let address = network::client_address(request.headers(), peer, api.config.trusted_proxies);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     request.extensions_mut().insert(ClientAddress(address));
     let span = info_span!("request", id = %id, method = %request.method());
@@ -78,17 +78,7 @@ fn fresh_id() -> Arc<str> {
     Arc::from(Uuid::new_v4().to_string())
 }
 
-/// The address before the proxies that are ours; what stands further left in the header anybody can claim.
-fn client_address(headers: &HeaderMap, peer: Option<IpAddr>, trusted_proxies: usize) -> Option<IpAddr> {
-    if trusted_proxies == 0 {
-        return peer;
-    }
-    let lines = headers.get_all(&FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-    let hop = hops.len().checked_sub(trusted_proxies).and_then(|index| hops.get(index)).or(hops.first());
-    hop.and_then(|hop| hop.parse().ok()).or(peer)
-}
-
+/// Writes an error's body again, with the request's id.
 fn with_error_body(mut response: Response, id: &Arc<str>) -> Response {
     let Some(mut body) = response.extensions_mut().remove::<ErrorBody>() else { return response };
     body.request_id = Some(id.to_string());
@@ -165,42 +155,26 @@ pub(super) fn cors(config: &Config) -> CorsLayer {
         .allow_origin(allowed)
         .allow_credentials(!is_open)
         .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            header::IF_MATCH,
-            HeaderName::from_static("prefer"),
-            HeaderName::from_static("last-event-id"),
-            IDEMPOTENCY_KEY.clone(),
-            REQUEST_ID.clone(),
-        ])
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::ETAG, header::RETRY_AFTER, POSITION.clone(), REPLAYED.clone(), REQUEST_ID.clone()])
         .max_age(Duration::from_hours(1))
 }
 
+/// Says that a preflight has no body, as the old system did.
+pub(super) async fn preflight(request: Request, next: Next) -> Response {
+    let is_preflight = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if is_preflight && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use axum::http::{HeaderMap, HeaderValue};
 
-    use super::{FORWARDED_FOR, REQUEST_ID, client_address, request_id};
-
-    fn forwarded(value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(FORWARDED_FOR.clone(), HeaderValue::from_static(value))])
-    }
-
-    #[test]
-    fn only_as_many_hops_are_believed_as_proxies_are_ours() {
-        let peer: Option<IpAddr> = "10.0.0.1".parse().ok();
-        let headers = forwarded("6.6.6.6, 1.2.3.4, 10.0.0.9");
-        assert_eq!(client_address(&headers, peer, 0), peer);
-        assert_eq!(client_address(&headers, peer, 1), "10.0.0.9".parse().ok());
-        assert_eq!(client_address(&headers, peer, 2), "1.2.3.4".parse().ok());
-        assert_eq!(client_address(&headers, peer, 9), "6.6.6.6".parse().ok());
-        assert_eq!(client_address(&HeaderMap::new(), peer, 1), peer);
-    }
+    use super::{REQUEST_ID, request_id};
 
     #[test]
     fn a_request_keeps_a_name_that_is_safe_to_log() {

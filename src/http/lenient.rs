@@ -32,6 +32,20 @@ pub(super) fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     }
 }
 
+/// The number of a page or of its rows, also from its digits, or nothing. Fractions are cut.
+#[allow(clippy::cast_possible_truncation, reason = "a float that is too large for a page becomes the largest number")]
+pub(super) fn optional_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let wrong = || D::Error::custom("must be a number");
+    let number = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.is_empty() => return Ok(None),
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.as_f64(),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    number.filter(|number: &f64| number.is_finite()).map(|number| Some(number.trunc() as i64)).ok_or_else(wrong)
+}
+
 /// Words: repeated, or with commas between them.
 pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let split =

@@ -1,15 +1,15 @@
-//! How much one caller may ask for: leaky buckets by address, user name and donor.
+//! How much one caller may ask for: leaky buckets by address, user name and donor's session.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aggregates::ids::DonorId;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::error::ApiError;
-use crate::config;
+use crate::accounts::DonorPrincipal;
+use crate::{config, network};
 
 /// Callers are forgotten again every so many checks, so that memory holds only those of the last minute.
 const FORGET_EVERY: u64 = 1_000;
@@ -44,19 +44,18 @@ impl Limits {
         self.open_by_address.check(&address_key(address))
     }
 
-    /// Counts a request of a donor.
-    pub fn donor(&self, donor: &DonorId) -> Result<(), ApiError> {
-        self.donor.check(donor.as_str())
+    /// Counts a request of a donor: against the session of their token or, where a donor id is enough, against the address
+    /// that named it. Somebody who only knows the id can so not use up what the donor may ask for.
+    pub fn donor(&self, donor: &DonorPrincipal, address: Option<IpAddr>) -> Result<(), ApiError> {
+        self.donor.check(&match donor.session {
+            Some(session) => session.0.to_string(),
+            None => format!("{} {}", address_key(address), donor.donor_id),
+        })
     }
 }
 
-/// IPv6 hosts own at least a /64, so that is what is counted.
 fn address_key(address: Option<IpAddr>) -> String {
-    match address {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => format!("{:x?}", &address.segments()[..4]),
-        None => "unknown".to_owned(),
-    }
+    address.map_or_else(|| "unknown".to_owned(), |address| network::household(address).to_string())
 }
 
 struct Bucket {
@@ -83,7 +82,12 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use aggregates::ids::DonorId;
+    use aggregates::people::DonorSession;
+    use uuid::Uuid;
+
     use super::Limits;
+    use crate::accounts::DonorPrincipal;
     use crate::config;
     use crate::http::error::ApiError;
 
@@ -95,6 +99,19 @@ mod tests {
         assert!(limits.log_in(from(2), "ada").is_ok());
         assert!(matches!(limits.log_in(from(3), "ada"), Err(ApiError::TooManyRequests(_))));
         assert!(limits.log_in(from(3), "ben").is_ok());
+    }
+
+    #[test]
+    fn whoever_knows_a_donors_id_cannot_silence_the_donor() {
+        let limits = Limits::new(config::Limits { donor_per_minute: 1, ..config::Limits::default() });
+        let donor = |session| DonorPrincipal { donor_id: DonorId::new("d-1"), session };
+        let from = |last: u8| Some([10, 0, 0, last].into());
+        let (own, other) = (Some(DonorSession(Uuid::from_u128(1))), Some(DonorSession(Uuid::from_u128(2))));
+        for (session, address) in [(other, from(1)), (own, from(1)), (None, from(1)), (None, from(2))] {
+            assert!(limits.donor(&donor(session), address).is_ok(), "{session:?} {address:?}");
+        }
+        assert!(limits.donor(&donor(own), from(3)).is_err());
+        assert!(limits.donor(&donor(None), from(1)).is_err());
     }
 
     #[test]

@@ -22,8 +22,10 @@ mod routes;
 mod rules;
 mod users;
 mod views;
+mod vitals;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -68,6 +70,8 @@ pub struct Api {
     pub probes: Vec<Probe>,
     /// What `/metrics` tells.
     pub metrics: PrometheusHandle,
+    /// When this node started.
+    pub started: Instant,
 }
 
 /// The whole HTTP service. `feed` holds the routes of the live feed: they share the outer layers, but not the table of
@@ -86,7 +90,7 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
         .route_layer(from_fn(layers::time_limit))
         .route_layer(from_fn(layers::measure))
         .with_state(Arc::clone(&api));
-    let routed = rest
+    let served = rest
         .merge(openapi::pages(openapi(described)))
         .merge(feed)
         .fallback(layers::no_such_route)
@@ -95,9 +99,10 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
         .layer(CatchPanicLayer::custom(layers::panicked));
     // A router of its own, because a path has to be spelled before it is routed.
     Router::new()
-        .fallback_service(routed)
+        .fallback_service(served)
         .layer(map_request(layers::spell))
         .layer(layers::cors(&api.config))
+        .layer(from_fn(layers::preflight))
         .layer(from_fn_with_state(api, layers::identify))
 }
 

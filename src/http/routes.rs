@@ -12,7 +12,7 @@ use axum::http::Method;
 pub(super) enum Access {
     /// Anybody; a credential is not looked at.
     Public,
-    /// Anybody; a credential that is sent must be good.
+    /// Anybody; a credential counts if it is good and is ignored if not.
     Anybody,
     /// The donor whose query it is.
     Donor,
@@ -105,6 +105,9 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/v1/messages/system/{id}", Access::Staff),
 ];
 
+/// The paths of the live feed, which has a door of its own: here only to be spelled.
+const FEED: &[&str] = &["/api/v1/ws", "/api/v1/events", "/api/v1/events/stream", "/api/v1/events/ticket"];
+
 /// The line of a route; `HEAD` goes where `GET` goes.
 pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
@@ -144,8 +147,8 @@ fn root() -> &'static Node {
     static ROOT: OnceLock<Node> = OnceLock::new();
     ROOT.get_or_init(|| {
         let mut root = Node::default();
-        for route in ROUTES {
-            root.insert(route.path);
+        for path in ROUTES.iter().map(|route| route.path).chain(FEED.iter().copied()) {
+            root.insert(path);
         }
         root
     })
@@ -196,6 +199,7 @@ mod tests {
         assert_eq!(canonical("/api/v1/donor-queries/17/Accept"), "/api/v1/donor-queries/17/accept");
         assert_eq!(canonical("/api/v1/donor-queries/donor/General"), "/api/v1/donor-queries/donor/General");
         assert_eq!(canonical("/Health/"), "/health");
+        assert_eq!(canonical("/api/v1/Events/Stream/"), "/api/v1/events/stream");
         assert_eq!(canonical("//"), "/");
         assert_eq!(canonical("/API/docs/"), "/api/docs/");
         assert_eq!(canonical("/elsewhere/About/"), "/elsewhere/About/");

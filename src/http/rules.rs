@@ -2,7 +2,7 @@
 //! [`super::body`] takes apart into the contract's constraints.
 #![allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that garde calls")]
 
-use aggregates::vocabulary::{MessageType, QueryStatus};
+use aggregates::vocabulary::{CallMode, MessageType, QueryStatus};
 use garde::{Error, Result};
 use projections::messages::SenderType;
 
@@ -53,6 +53,11 @@ pub(super) fn message_type(value: &Option<String>, _: &()) -> Result {
 /// The name of a kind of sender, if there.
 pub(super) fn sender_type(value: &Option<String>, _: &()) -> Result {
     one_of(value.as_deref(), SenderType::parse, SenderType::ALL, SenderType::as_str)
+}
+
+/// The way a call is held, if there.
+pub(super) fn call_type(value: &Option<String>, _: &()) -> Result {
+    one_of(value.as_deref(), CallMode::parse, CallMode::ALL, CallMode::as_str)
 }
 
 /// The name of a status, if there.

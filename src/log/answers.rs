@@ -43,7 +43,12 @@ pub enum Recall {
     /// Nobody used it, or its answer was lost: carry out the command and hold on to the guard meanwhile.
     Fresh(KeyGuard),
     /// The command was answered before.
-    Answered(RememberedAnswer),
+    Answered {
+        /// The answer.
+        answer: RememberedAnswer,
+        /// The last of its facts; none if the command had taken effect before.
+        position: Option<Position>,
+    },
     /// The key belongs to another request.
     Reused,
     /// The command is being carried out and did not end in time.
@@ -74,8 +79,8 @@ impl Drop for KeyGuard {
     }
 }
 
-/// A row of `command_keys`: hash, status, answer, and the key that seals it.
-type Known = (Vec<u8>, Option<i16>, Option<Vec<u8>>, Option<Uuid>);
+/// A row of `command_keys`: hash, last position, status, answer, and the key that seals it.
+type Known = (Vec<u8>, Option<i64>, Option<i16>, Option<Vec<u8>>, Option<Uuid>);
 
 /// Whether a key is ours to use now.
 enum Turn {
@@ -119,20 +124,23 @@ impl Log {
             Err(_) => return Ok(Recall::InFlight),
         };
         let known: Option<Known> = sqlx::query_as(
-            "select request_hash, answer_status, answer, answer_key from command_keys where scope = $1 and key = $2",
+            "select request_hash, last_position, answer_status, answer, answer_key from command_keys \
+             where scope = $1 and key = $2",
         )
         .bind(&key.scope)
         .bind(&key.key)
         .fetch_optional(&self.inner.pool)
         .await?;
-        let Some((hash, status, answer, sealed_with)) = known else { return Ok(Recall::Fresh(guard)) };
+        let Some((hash, last, status, answer, sealed_with)) = known else { return Ok(Recall::Fresh(guard)) };
         if hash != key.request_hash {
             return Ok(Recall::Reused);
         }
         let (Some(status), Some(answer)) = (status, answer) else { return Ok(Recall::Fresh(guard)) };
         let body = self.inner.codec.open_answer(sealed_with, &answer, &key.context()).await?;
         Ok(match (u16::try_from(status), body) {
-            (Ok(status), Some(body)) => Recall::Answered(RememberedAnswer { status, body }),
+            (Ok(status), Some(body)) => {
+                Recall::Answered { answer: RememberedAnswer { status, body }, position: last.map(Position) }
+            }
             _ => Recall::Fresh(guard),
         })
     }

@@ -91,6 +91,19 @@ impl Codec {
         Ok((key, Some(NewDataKey { id, donor: donor.clone(), wrapped })))
     }
 
+    /// Makes sure that this node's master key is the one the others seal with; the first node of a database sets it.
+    pub(super) async fn check_master_key(&self) -> Result<(), LogError> {
+        const WORD: &[u8] = b"proof concierge";
+        let sealed = seal_bytes(&self.master, WORD, "master-key-check");
+        sqlx::query("insert into master_key_check (sealed) values ($1) on conflict (single) do nothing")
+            .bind(sealed)
+            .execute(&self.pool)
+            .await?;
+        let sealed: Vec<u8> = sqlx::query_scalar("select sealed from master_key_check").fetch_one(&self.pool).await?;
+        let opened = open_bytes(&self.master, &sealed, "master-key-check");
+        if opened.as_deref() == Some(WORD) { Ok(()) } else { Err(LogError::WrongMasterKey) }
+    }
+
     /// Remembers a key that is known to be stored.
     pub(super) fn learn(&self, donor: &DonorId, key: &DataKey) {
         self.by_donor.insert(donor.clone(), key.clone());

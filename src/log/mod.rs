@@ -158,6 +158,11 @@ impl Log {
         self.inner.writer.appended()
     }
 
+    /// Refuses a master key that is not the one this database's facts are sealed under.
+    pub async fn check_master_key(&self) -> Result<(), LogError> {
+        self.inner.codec.check_master_key().await
+    }
+
     /// Takes no more commands, finishes those that wait, and lets go of the database.
     pub async fn close(&self) {
         self.inner.writer.close();

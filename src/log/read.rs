@@ -119,6 +119,18 @@ impl Log {
         Ok(Position(head.unwrap_or_default()))
     }
 
+    /// How many facts a stream has.
+    pub async fn stream_version(&self, stream: StreamId) -> Result<i64, LogError> {
+        let version: Option<i64> = sqlx::query_scalar(
+            "select sequence from events where aggregate_type = $1 and aggregate_id = $2 order by sequence desc limit 1",
+        )
+        .bind(stream.aggregate_type())
+        .bind(stream.aggregate_id())
+        .fetch_optional(&self.inner.pool)
+        .await?;
+        Ok(version.unwrap_or_default())
+    }
+
     /// The position of a stream's last fact; [`Position::START`] if it has none.
     pub async fn stream_head(&self, stream: StreamId) -> Result<Position, LogError> {
         let head: Option<i64> = sqlx::query_scalar(

@@ -194,6 +194,11 @@ impl Task {
         }
         let mut verdicts = Vec::with_capacity(jobs.len());
         for job in jobs {
+            if check_first && self.connect().await.is_err() {
+                // One wait for the database is enough for all of them.
+                verdicts.push(Err(AppendError::Unavailable(LogError::OutcomeUnknown)));
+                continue;
+            }
             let verdict = match self.alone(job, check_first).await {
                 Ok(verdict) => verdict,
                 Err(BatchError::Refused(error)) => {
@@ -218,6 +223,11 @@ impl Task {
             Err(BatchError::Unknown) => return self.landed(job).await?.map(Ok).ok_or(BatchError::Unknown),
             other => other?.pop(),
         };
+        // The first try may have been under way still, behind the fence, when it was looked for.
+        if check_first && matches!(verdict, Some(Err(AppendError::Conflict(_) | AppendError::Claimed { .. }))) {
+            let landed = self.landed(job).await?;
+            return landed.map(Ok).or(verdict).ok_or(BatchError::Unknown);
+        }
         Ok(verdict.unwrap_or(Err(AppendError::Unavailable(LogError::OutcomeUnknown))))
     }
 

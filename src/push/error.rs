@@ -1,14 +1,13 @@
 //! What the feed's routes answer when they refuse, in the shape of all errors of the API.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use thiserror::Error;
-use utoipa::ToSchema;
 
 use crate::accounts::TokenError;
+
+pub(super) use crate::refusal::ErrorBody;
 
 /// Why a request for the feed was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -31,22 +30,6 @@ pub(super) enum PushError {
     /// The log, the read models or the accounts could not be read.
     #[error("the feed is unavailable")]
     Unavailable,
-}
-
-/// The body of an error.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ErrorBody {
-    /// The HTTP status.
-    status_code: u16,
-    /// A sentence for people.
-    message: String,
-    /// A stable word for programs.
-    #[schema(value_type = String, example = "unauthorized")]
-    code: &'static str,
-    /// The name of the status.
-    #[schema(value_type = String, example = "Unauthorized")]
-    error: &'static str,
 }
 
 impl PushError {
@@ -80,14 +63,15 @@ impl From<TokenError> for PushError {
 impl IntoResponse for PushError {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
-        let error = status.canonical_reason().unwrap_or_default();
-        let body = ErrorBody { status_code: status.as_u16(), message: self.to_string(), code, error };
-        let mut response = (status, Json(body)).into_response();
+        let mut response = ErrorBody::new(status, code, self.to_string()).into_response();
         match self {
             Self::TooMany | Self::Full | Self::Unavailable => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
-            Self::Unauthorized | Self::Invalid(_) | Self::NotFound => {}
+            Self::Unauthorized => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Invalid(_) | Self::NotFound => {}
         }
         response
     }

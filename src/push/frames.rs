@@ -7,7 +7,7 @@ use std::iter;
 
 use aggregates::call_session::CallSessionEvent;
 use aggregates::donor_query::DonorQueryEvent;
-use aggregates::donor_query::event::Author;
+use aggregates::donor_query::event::{Author, is_for_donor};
 use aggregates::ids::QueryId;
 use aggregates::people::{Actor, StaffRef};
 use aggregates::personal::Personal;
@@ -95,6 +95,11 @@ fn for_donor(event: &Event, told: &Value) -> Option<Value> {
     use DonorQueryEvent as Query;
     match event {
         Event::DonorQuery(Query::QueryReminded { .. }) => None,
+        Event::DonorQuery(Query::MessagePosted { author, recipient, .. })
+            if !is_for_donor(*author == Author::Donor, *recipient) =>
+        {
+            None
+        }
         Event::DonorQuery(Query::QueryTransferred { by, to, .. }) => Some(json!({ "by": staff(by), "to": staff(to) })),
         Event::DonorQuery(Query::QueryDeleted { .. }) => Some(json!({ "deleted": true })),
         Event::DonorQuery(

@@ -1,11 +1,11 @@
 //! Every fact has a frame for staff, and its snapshot shows what donors are told.
 
 use aggregates::donor_query::DonorQueryEvent;
-use aggregates::ids::QueryId;
+use aggregates::ids::{MessageId, QueryId};
 use aggregates::personal::Personal;
 use aggregates::recorded::Event;
-use aggregates::testing::{QUERY, recorded, reminded, samples, transferred};
-use aggregates::testing::{ada, ben, opened};
+use aggregates::testing::{NOON, QUERY, ada, ben, opened, recorded, reminded, samples, text, transferred};
+use aggregates::vocabulary::MessageType;
 use serde_json::{Value, json};
 
 use super::*;
@@ -40,6 +40,27 @@ fn a_transfer_note_and_a_reminder_stay_among_staff() {
     assert!(transfer[0].1["data"].get("note").is_some());
     assert_eq!(transfer[1].1["data"].get("note"), None);
     assert_eq!(told(Event::DonorQuery(reminded(&ada(), &ben()))).len(), 1);
+}
+
+#[test]
+fn a_word_between_colleagues_stays_among_staff() {
+    let said = |author: Author, recipient| {
+        Event::DonorQuery(DonorQueryEvent::MessagePosted {
+            message: MessageId::new(1),
+            author,
+            recipient,
+            message_type: MessageType::Chat,
+            content: text("difficult person"),
+            call: None,
+            request: None,
+            at: NOON,
+        })
+    };
+    for author in [Author::Staff(ada().as_ref()), Author::System] {
+        assert_eq!(told(said(author.clone(), Some(ben().id))).len(), 1, "{author:?}");
+        assert_eq!(told(said(author.clone(), None)).len(), 2, "{author:?}");
+    }
+    assert_eq!(told(said(Author::Donor, Some(ben().id))).len(), 2);
 }
 
 #[test]

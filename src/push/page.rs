@@ -41,6 +41,8 @@ pub(super) struct EventPage {
     /// Everything up to here can be read; the last page is the one whose `next` reaches it.
     #[schema(value_type = i64)]
     head: Position,
+    /// Whether `after` is of another log: read again what matters, and go on from `head`.
+    resync: bool,
 }
 
 /// A page of the live feed.
@@ -79,7 +81,18 @@ pub(super) async fn page(
     let history = push.feed.history(&audience, queries.as_deref(), after, head, limit).await;
     let history = history.map_err(|error| failed(&error))?;
     let events = history.frames.into_iter().filter_map(|(_, frame)| frame).collect();
-    Ok(Json(EventPage { events, next: history.covered.max(after), head }))
+    let resync = is_beyond(&push, after, head).await?;
+    let next = if resync { head } else { history.covered.max(after) };
+    Ok(Json(EventPage { events, next, head, resync }))
+}
+
+/// Whether a cursor lies beyond the log, and not only beyond what this node has told of it.
+async fn is_beyond(push: &Push, after: Position, told: Position) -> Result<bool, PushError> {
+    if after <= told {
+        return Ok(false);
+    }
+    let head = push.feed.log.head().await.map_err(|error| failed(&error))?;
+    Ok(after > head)
 }
 
 /// The queries to look at; all if there is no list.

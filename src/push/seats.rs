@@ -9,6 +9,7 @@ use aggregates::ids::DonorId;
 
 use super::error::PushError;
 use super::feed::Audience;
+use crate::network;
 
 /// How many feeds may be open at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ impl Seats {
 
     /// Takes a seat before it is known who sits there.
     pub(super) fn at_address(&self, address: IpAddr) -> Result<Seat, PushError> {
+        let address = network::household(address);
         let mut taken = self.lock();
         if taken.total >= self.limits.total {
             return Err(PushError::Full);

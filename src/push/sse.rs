@@ -9,15 +9,16 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::{Stream, stream};
+use futures_util::{StreamExt, stream};
 use metrics::{Gauge, gauge};
 use serde::Deserialize;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::error::{ErrorBody, PushError};
 use super::feed::{Audience, End, Line, Subscription};
 use super::notice::Notice;
-use super::seats::Seat;
 use super::{Caller, Push, page};
 
 /// How often a comment keeps proxies from closing a quiet stream.
@@ -26,6 +27,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// After how long, at least and beyond that at most, a client comes back: spread out, so that they do not come all at once.
 const RETRY_MS: u64 = 1_000;
 const RETRY_SPREAD_MS: u64 = 4_000;
+
+/// How many lines wait for a client that is slow to read.
+const WAITING: usize = 16;
+
+/// How long a client may take to make room for one more.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where to begin, and who asks.
 #[derive(Deserialize, IntoParams)]
@@ -38,14 +45,6 @@ pub(super) struct StreamQuery {
     last_event_id: Option<i64>,
     /// A ticket, for clients that cannot send an `Authorization` header.
     ticket: Option<String>,
-}
-
-/// What one stream holds on to.
-struct Open {
-    subscription: Subscription,
-    is_over: bool,
-    _seat: Seat,
-    _counted: Counted,
 }
 
 /// Counts an open stream for as long as it lives.
@@ -86,9 +85,14 @@ pub(super) async fn stream(
     seat.of(&audience)?;
     let after = last_event_id(&headers)?.or(query.after).or(query.last_event_id).map(|after| Position(after.max(0)));
     let subscription = push.feed.open(audience, token, after).await.map_err(page::refused)?;
-    let open = Open { subscription, is_over: false, _seat: seat, _counted: Counted::new() };
+    let (events, mut told) = mpsc::channel(WAITING);
+    push.tracker.spawn(async move {
+        let _held = (seat, Counted::new());
+        tell(subscription, &events).await;
+    });
+    let stream = stream::poll_fn(move |context| told.poll_recv(context)).map(Ok::<_, Infallible>);
     let no_buffering = (HeaderName::from_static("x-accel-buffering"), "no");
-    Ok(([no_buffering], Sse::new(lines(open)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
+    Ok(([no_buffering], Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, PushError> {
@@ -101,20 +105,28 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, PushError> {
     }
 }
 
-fn lines(open: Open) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold((open, true), |(mut open, is_first)| async move {
-        if open.is_over {
-            return None;
-        }
-        let event = match open.subscription.next().await {
-            Ok(line) => line_event(&line),
-            Err(end) => {
-                open.is_over = true;
-                close_event(end)
-            }
+/// Hands the feed over until it ends, the client leaves, or does not read any more.
+///
+/// A task of its own: the server asks for nothing while the client's socket is full, so a stream that told itself would
+/// wait for ever, and keep its seat.
+async fn tell(mut subscription: Subscription, events: &Sender<Event>) {
+    let mut retry = Some(retry());
+    loop {
+        let next = tokio::select! {
+            next = subscription.next() => next,
+            () = events.closed() => return,
         };
-        Some((Ok(if is_first { event.retry(retry()) } else { event }), (open, false)))
-    })
+        let is_over = next.is_err();
+        let event = next.map_or_else(close_event, |line| line_event(&line));
+        let event = match retry.take() {
+            Some(retry) => event.retry(retry),
+            None => event,
+        };
+        let is_taken = matches!(timeout(PATIENCE, events.send(event)).await, Ok(Ok(())));
+        if is_over || !is_taken {
+            return;
+        }
+    }
 }
 
 fn line_event(line: &Line) -> Event {

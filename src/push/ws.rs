@@ -11,6 +11,7 @@ use axum::response::Response;
 use futures_util::SinkExt;
 use metrics::gauge;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::{Instant, Interval, interval_at, timeout};
 
 use super::error::{ErrorBody, PushError};
@@ -35,6 +36,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// What a client may send at most, in bytes.
 const MESSAGE_BYTES: usize = 64 * 1024;
 
+/// What is read of a message that is longer, to say so; a client that sends even more is cut off.
+const READ_BYTES: usize = 4 * MESSAGE_BYTES;
+
 /// How many waiting lines go out in one write.
 const BURST: usize = 64;
 
@@ -44,7 +48,7 @@ const BURST: usize = 64;
 enum ClientMessage {
     Hello {
         token: String,
-        after: Option<i64>,
+        after: Option<Value>,
     },
     Ping,
     #[serde(other)]
@@ -59,6 +63,10 @@ enum Goodbye {
     NoGreeting,
     /// The first message was not a greeting.
     NotAGreeting,
+    /// The greeting names no position to resume after.
+    BadCursor,
+    /// A message was too long.
+    TooLong,
     /// A ping was not answered.
     NoPong,
     /// The donor has too many feeds open.
@@ -70,8 +78,9 @@ enum Goodbye {
 /// The live feed as a WebSocket.
 ///
 /// The first message within ten seconds is `{"type":"hello","token":"..","after":N?}`; the answer is `hello`, then `event`
-/// frames missed after `after`, then `live`, then frames as they happen. Close codes: 1001 going away, 1013 slow consumer
-/// (the reason says where to resume), 4401 token refused, 4408 no greeting or no pong, 4429 too many connections.
+/// frames missed after `after`, then `live`, then frames as they happen. Close codes: 1001 going away, 1009 message too
+/// long, 1013 slow consumer (the reason says where to resume), 4400 `after` is no position, 4401 token refused, 4408 no
+/// greeting or no pong, 4429 too many connections.
 #[utoipa::path(
     get,
     path = "/api/v1/ws",
@@ -95,8 +104,8 @@ pub(super) async fn ws(
     Ok(upgrade
         .read_buffer_size(4096)
         .write_buffer_size(16 * 1024)
-        .max_message_size(MESSAGE_BYTES)
-        .max_frame_size(MESSAGE_BYTES)
+        .max_message_size(READ_BYTES)
+        .max_frame_size(READ_BYTES)
         .on_upgrade(move |socket| tracker.track_future(converse(push, seat, socket))))
 }
 
@@ -134,9 +143,10 @@ async fn greet(push: &Push, seat: &mut Seat, socket: &mut WebSocket) -> Result<S
 async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Position>), Goodbye> {
     loop {
         match socket.recv().await {
+            Some(Ok(message)) if is_too_long(&message) => return Err(Goodbye::TooLong),
             Some(Ok(Message::Text(text))) => {
                 return match serde_json::from_str(&text) {
-                    Ok(ClientMessage::Hello { token, after }) => Ok((token, after.map(|after| Position(after.max(0))))),
+                    Ok(ClientMessage::Hello { token, after }) => Ok((token, after.as_ref().map(cursor).transpose()?)),
                     Ok(ClientMessage::Ping | ClientMessage::Unknown) | Err(_) => Err(Goodbye::NotAGreeting),
                 };
             }
@@ -144,6 +154,18 @@ async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Position>), 
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Goodbye::Gone),
         }
+    }
+}
+
+fn cursor(after: &Value) -> Result<Position, Goodbye> {
+    after.as_i64().map(|after| Position(after.max(0))).ok_or(Goodbye::BadCursor)
+}
+
+fn is_too_long(message: &Message) -> bool {
+    match message {
+        Message::Text(text) => text.len() > MESSAGE_BYTES,
+        Message::Binary(bytes) => bytes.len() > MESSAGE_BYTES,
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => false,
     }
 }
 
@@ -198,6 +220,7 @@ async fn answer(
 ) -> Result<(), Goodbye> {
     let error = |code, message| Notice::Error { code, message };
     let reply = match message {
+        Some(Ok(message)) if is_too_long(&message) => return Err(Goodbye::TooLong),
         Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
             Ok(ClientMessage::Ping) => Notice::Pong,
             Ok(ClientMessage::Hello { .. }) => error("ALREADY_GREETED", "open another connection to start over"),
@@ -255,6 +278,8 @@ impl Goodbye {
             Self::Gone => None,
             Self::NoGreeting => Some((4408, "no hello within 10 seconds".into())),
             Self::NotAGreeting => Some((4401, "the first message must be a hello with a token".into())),
+            Self::BadCursor => Some((4400, "after must be a position: a whole number".into())),
+            Self::TooLong => Some((1009, "messages have at most 64 KiB".into())),
             Self::NoPong => Some((4408, "no answer to ping".into())),
             Self::TooMany => Some((4429, "too many connections".into())),
             Self::Feed(end) => {

@@ -8,6 +8,7 @@ mod contract;
 mod feed;
 mod journeys;
 mod log;
+mod nodes;
 mod projections;
 mod projector;
 mod rebuild;

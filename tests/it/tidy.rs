@@ -12,6 +12,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("database", &["config"]),
     ("migrate", &[]),
+    ("network", &[]),
+    ("refusal", &[]),
     ("log", &["config", "clock", "database"]),
     ("tail", &["bus", "log"]),
     ("dispatch", &["log"]),
@@ -19,13 +21,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("lease", &["config", "database"]),
     ("relay", &["bus", "lease", "log"]),
     ("projector", &["bus", "config", "database", "lease", "log", "tail"]),
-    ("push", &["accounts", "bus", "config", "log", "projector", "tail"]),
+    ("push", &["accounts", "bus", "config", "log", "network", "projector", "refusal", "tail"]),
     ("integrations", &["config"]),
     ("reactions", &["bus", "log", "tail", "dispatch", "integrations", "clock"]),
     ("timers", &["dispatch", "log", "database", "clock"]),
     ("accounts", &["config", "clock", "database"]),
     ("dashboard", &[]),
-    ("http", &["accounts", "clock", "config", "dashboard", "dispatch", "integrations", "log", "projector"]),
+    (
+        "http",
+        &[
+            "accounts",
+            "clock",
+            "config",
+            "dashboard",
+            "dispatch",
+            "integrations",
+            "log",
+            "network",
+            "projector",
+            "refusal",
+        ],
+    ),
 ];
 
 /// The modules that put everything together.

@@ -229,6 +229,11 @@ pub enum Author {
     System,
 }
 
+/// Whether the donor may read a message: what staff or the desk say to a staff member stays among staff.
+pub const fn is_for_donor(said_by_donor: bool, recipient: Option<UserId>) -> bool {
+    said_by_donor || recipient.is_none()
+}
+
 impl DonorQueryEvent {
     /// The variant's name, as stored in `event_type` and used in subjects and frames.
     pub const fn name(&self) -> &'static str {

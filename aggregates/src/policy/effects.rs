@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::call_session::CallSessionEvent;
 use crate::donor_query::DonorQueryEvent;
-use crate::donor_query::event::Author;
+use crate::donor_query::event::{Author, is_for_donor};
 use crate::ids::{CallId, CallRequestId, MessageId, QueryId, RoomName, UserId};
 use crate::people::{Actor, StaffRef};
 use crate::recorded::{Event, RecordedEvent, StreamId};
@@ -268,7 +268,8 @@ fn after_message(message: MessageId, author: &Author, recipient: Option<UserId>)
         Author::Donor => vec![push(Audience::Holder, alert)],
         Author::Staff(author) => {
             let colleague = recipient.filter(|recipient| *recipient != author.id).map(Audience::Staff);
-            [Audience::Donor].into_iter().chain(colleague).map(|to| push(to, alert.clone())).collect()
+            let donor = is_for_donor(false, recipient).then_some(Audience::Donor);
+            donor.into_iter().chain(colleague).map(|to| push(to, alert.clone())).collect()
         }
         Author::System => vec![],
     }

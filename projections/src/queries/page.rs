@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aggregates::ids::QueryId;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use thiserror::Error;
 
 use super::row::QueryRow;
@@ -90,7 +90,10 @@ impl Cursor {
         let [letter, at, id] = *text.split('.').collect::<Vec<_>>() else { return Err(InvalidCursor::Malformed) };
         let cursor = Self {
             order,
-            at: number(at).and_then(DateTime::from_timestamp_micros).ok_or(InvalidCursor::Malformed)?,
+            at: number(at)
+                .and_then(DateTime::from_timestamp_micros)
+                .filter(|at| (1..=9999).contains(&at.year()))
+                .ok_or(InvalidCursor::Malformed)?,
             id: number(id).map(QueryId::new).ok_or(InvalidCursor::Malformed)?,
         };
         if letter == order.letter().to_string() { Ok(cursor) } else { Err(InvalidCursor::OtherOrder) }
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn text_from_elsewhere_is_no_cursor() {
-        for text in ["", "a", "a.1", "a.x.1", "a.1.2.3", "a.1.99999999999999999999"] {
+        for text in ["", "a", "a.1", "a.x.1", "a.1.2.3", "a.1.99999999999999999999", "a.-999999999999999999.1"] {
             assert_eq!(Cursor::parse(text, Order::CreatedAsc), Err(InvalidCursor::Malformed), "{text}");
         }
     }

@@ -57,5 +57,5 @@ pub(super) async fn close(
     let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
     let data = views::DonorQuery::new(&row, &said, &api.accounts.list());
     let response = answer::enveloped(StatusCode::CREATED, data, Some("Query closed successfully"));
-    Ok(answer::of_query(&row, response, outcome.position))
+    Ok(answer::of_command(&row, response, &outcome))
 }

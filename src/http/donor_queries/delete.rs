@@ -35,5 +35,5 @@ pub(super) async fn delete(errand: Errand, SuperAdmin(by): SuperAdmin, Id(id): I
     if !errand.is_shown(query, &outcome).await {
         return Ok(answer::later(id, &outcome));
     }
-    Ok(answer::at(answer::enveloped(errand.success(), Deleted { id }, None), outcome.position))
+    Ok(answer::after(answer::enveloped(errand.success(), Deleted { id }, None), &outcome))
 }

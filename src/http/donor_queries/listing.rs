@@ -4,7 +4,7 @@ use aggregates::ids::UserId;
 use aggregates::vocabulary::QueryStatus;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use garde::Validate;
 use projections::messages;
 use projections::page::{MAX_LIMIT, Page};
@@ -73,13 +73,13 @@ pub(super) struct Filters {
     #[garde(custom(rules::statuses))]
     #[param(value_type = Vec<String>)]
     statuses: Vec<String>,
-    /// A page by its number, from 1; pages have 10 rows unless `limit` says otherwise.
-    #[serde(deserialize_with = "lenient::optional_number")]
-    #[garde(custom(positive))]
+    /// A page by its number, from 1; pages have 10 rows unless `limit` says otherwise. Less than 1 is the first.
+    #[serde(deserialize_with = "lenient::optional_count")]
+    #[garde(skip)]
     page: Option<i64>,
-    /// The most rows, up to 200. Without `page` and `limit`: 200.
-    #[serde(deserialize_with = "lenient::optional_number")]
-    #[garde(custom(positive))]
+    /// The most rows, up to 200. Without `page` and `limit`: 200. Less than 1 counts as absent.
+    #[serde(deserialize_with = "lenient::optional_count")]
+    #[garde(skip)]
     limit: Option<i64>,
     /// The `nextCursor` of the page before.
     #[serde(deserialize_with = "lenient::optional_text")]
@@ -99,28 +99,25 @@ fn iso_date(value: &Option<String>, _: &()) -> garde::Result {
     if is_good { Ok(()) } else { Err(garde::Error::new("isDateString: must be a valid ISO 8601 date string")) }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "the signature that garde calls")]
-fn positive(value: &Option<i64>, _: &()) -> garde::Result {
-    if value.is_none_or(|number| number >= 1) { Ok(()) } else { Err(garde::Error::new("min: must not be less than 1")) }
-}
-
 #[derive(Clone, Copy, PartialEq)]
 enum Edge {
     Start,
     End,
 }
 
-/// A day's first or last moment in UTC, or a time as it is.
+/// A day's first or last moment in UTC, or a time as it is. Years have four digits: PostgreSQL does not know all that
+/// can be written.
 fn moment(text: &str, edge: Edge) -> Option<DateTime<Utc>> {
+    let has_four_digits = |time: &DateTime<Utc>| (1..=9999).contains(&time.year());
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.to_utc());
+        return Some(time.to_utc()).filter(has_four_digits);
     }
     if let Ok(time) = text.parse::<NaiveDateTime>() {
-        return Some(time.and_utc());
+        return Some(time.and_utc()).filter(has_four_digits);
     }
-    let day = text.parse::<NaiveDate>().ok()?;
-    let day = if edge == Edge::End { day.checked_add_days(Days::new(1))? } else { day };
-    Some(day.and_time(NaiveTime::MIN).and_utc())
+    let day = text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc();
+    let day = Some(day).filter(has_four_digits)?;
+    if edge == Edge::End { day.checked_add_days(Days::new(1)) } else { Some(day) }
 }
 
 impl Filters {
@@ -158,7 +155,7 @@ impl Filters {
     fn slice(&self, order: Order) -> Result<Page<Cursor>, ApiError> {
         let invalid = |name: &str, rule: &str, text: String| ApiError::Invalid(vec![Violation::new(name, rule, text)]);
         let default = if self.page.is_some() { PAGE } else { MAX_LIMIT };
-        let limit = self.limit.unwrap_or(default);
+        let limit = self.limit.filter(|limit| *limit >= 1).unwrap_or(default);
         if let Some(text) = &self.cursor {
             let cursor =
                 Cursor::parse(text, order).map_err(|error| invalid("cursor", "isCursor", error.to_string()))?;
@@ -177,7 +174,7 @@ pub(super) async fn answer(api: &Api, filters: &Filters, list: ListFilter, order
         total: 0,
         total_exact: true,
         limit: page.limit(),
-        page: filters.page,
+        page: filters.page.map(|page| page.max(1)),
         next_cursor: None,
     };
     if let Some(list) = filters.narrow(list) {
@@ -215,7 +212,10 @@ mod tests {
         assert_eq!(moment("2025-03-25", Edge::Start), at("2025-03-25T00:00:00Z"));
         assert_eq!(moment("2025-03-25", Edge::End), at("2025-03-26T00:00:00Z"));
         assert_eq!(moment("2025-03-25T10:00:00+02:00", Edge::End), at("2025-03-25T08:00:00Z"));
-        assert!(iso_date(&Some("yesterday".to_owned()), &()).is_err());
+        assert_eq!(moment("9999-12-31", Edge::End).map(|time| time.timestamp()), Some(253_402_300_800));
+        for wrong in ["yesterday", "0000-01-01", "-4800-01-01", "+262000-01-01", "0000-06-01T00:00:00Z"] {
+            assert!(iso_date(&Some(wrong.to_owned()), &()).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -224,6 +224,7 @@ mod tests {
         assert_eq!(page(Filters::default()), Some(200));
         assert_eq!(page(Filters { page: Some(2), ..Filters::default() }), Some(10));
         assert_eq!(page(Filters { limit: Some(5_000), ..Filters::default() }), Some(200));
+        assert_eq!(page(Filters { page: Some(0), limit: Some(-1), ..Filters::default() }), Some(10));
         assert_eq!(page(Filters { cursor: Some("elsewhere".to_owned()), ..Filters::default() }), None);
     }
 

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Caller;
 use crate::http::body::Body;
-use crate::http::errand::Errand;
+use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::layers::ClientAddress;
 use crate::http::openapi::{CommandErrors, CommandHeaders};
@@ -54,6 +54,10 @@ pub(super) struct NewQuery {
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::text_or_empty))]
     content: Option<String>,
+    /// `video`, `audio` or `screen`: how the donor would like to talk. Checked and forgotten, as in the old system.
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[garde(custom(rules::call_type))]
+    call_type: Option<String>,
 }
 
 /// Open a query.
@@ -70,7 +74,7 @@ pub(super) struct NewQuery {
     security((), ("donor" = []))
 )]
 pub(super) async fn open(
-    errand: Errand,
+    Founding(errand): Founding,
     caller: Caller,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     Body(body): Body<NewQuery>,
@@ -90,7 +94,7 @@ pub(super) async fn open(
     };
     let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
     let data = views::DonorQuery::new(&row, &said, &api.accounts.list()).with_token(token);
-    Ok(answer::of_query(&row, answer::enveloped(StatusCode::CREATED, data, None), outcome.position))
+    Ok(answer::of_command(&row, answer::enveloped(StatusCode::CREATED, data, None), &outcome))
 }
 
 /// A donor who shows a token goes on with its session, so that one token opens all of their queries.

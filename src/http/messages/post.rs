@@ -35,7 +35,7 @@ pub(super) struct NewMessage {
     #[serde(default, deserialize_with = "lenient::optional_number")]
     #[garde(skip)]
     query_id: Option<i64>,
-    /// The staff member it is meant for.
+    /// The staff member it is meant for: the message then stays among staff. Ignored if a donor says it.
     #[serde(default, deserialize_with = "lenient::optional_number")]
     #[garde(skip)]
     recipient_id: Option<i64>,
@@ -137,6 +137,8 @@ async fn as_donor(
 ) -> Result<Response, ApiError> {
     donor_queries::check_owned(&errand.api, query, &donor).await?;
     let actor = Actor::Donor { id: donor.donor_id };
+    // A donor speaks to the desk: which accounts there are is not theirs to find out.
+    let body = NewMessage { recipient_id: None, ..body };
     say(errand, &actor, MessageAuthor::Donor, query, body, MessageType::Query).await
 }
 
@@ -183,7 +185,7 @@ async fn say(
             answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &people), None)
         }
     };
-    Ok(answer::of_query(&row, response, outcome.position))
+    Ok(answer::of_command(&row, response, &outcome))
 }
 
 fn recipient(errand: &Errand, id: Option<i64>) -> Result<Option<UserId>, ApiError> {

@@ -30,13 +30,13 @@ const PAGE: i64 = 50;
 #[serde(rename_all = "camelCase", default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
-    /// The most messages, up to 200; 50 if not given.
-    #[serde(deserialize_with = "lenient::optional_number")]
-    #[garde(range(min = 1))]
+    /// The most messages, up to 200; 50 if not given, or less than 1.
+    #[serde(deserialize_with = "lenient::optional_count")]
+    #[garde(skip)]
     limit: Option<i64>,
     /// How many newer messages to skip.
-    #[serde(deserialize_with = "lenient::optional_number")]
-    #[garde(range(min = 0))]
+    #[serde(deserialize_with = "lenient::optional_count")]
+    #[garde(skip)]
     offset: Option<i64>,
     /// What was said before this message.
     #[serde(deserialize_with = "lenient::optional_number")]
@@ -156,7 +156,7 @@ pub(super) async fn of_query_for_staff(
     let rows = messages::of_query(&api.reads, query.query_id, &page).await?;
     let total = query.message_count;
     let messages = staff_views(&api, &rows, &[query]);
-    Ok(enveloped(views::MessageList { messages, total, limit: page.limit(), offset: part.offset.unwrap_or(0) }))
+    Ok(enveloped(views::MessageList { messages, total, limit: page.limit(), offset: part.offset() }))
 }
 
 /// What was said about all queries of a donor.
@@ -203,15 +203,19 @@ pub(super) async fn between(
 }
 
 impl Part {
+    fn offset(&self) -> i64 {
+        self.offset.unwrap_or_default().max(0)
+    }
+
     fn page(&self) -> Result<Page<MessageId>, ApiError> {
-        let limit = self.limit.unwrap_or(PAGE);
+        let limit = self.limit.filter(|limit| *limit >= 1).unwrap_or(PAGE);
         if let Some(message) = self.before {
             return Ok(Page::after(MessageId::new(message), limit));
         }
         let too_deep = |error: projections::page::TooDeep| {
             ApiError::Invalid(vec![Violation::new("offset", "max", error.to_string())])
         };
-        Page::at_offset(self.offset.unwrap_or(0), limit).map_err(too_deep)
+        Page::at_offset(self.offset(), limit).map_err(too_deep)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Messages on the wire.
 
+use aggregates::donor_query::event::is_for_donor;
 use aggregates::ids::{CallId, CallRequestId, UserId};
 use aggregates::vocabulary::{MessageType, QueryStatus};
 use projections::messages::{MessageRow, SenderType};
@@ -148,9 +149,9 @@ pub(in crate::http) struct MessageList {
     pub(in crate::http) offset: i64,
 }
 
-/// Whether a donor is told: a reminder to a colleague is not for them.
+/// Whether a donor is told.
 pub(super) fn is_for_donors(row: &MessageRow) -> bool {
-    row.sender_type != SenderType::System || row.recipient_id.is_none()
+    is_for_donor(row.sender_type == SenderType::Donor, row.recipient_id)
 }
 
 impl Message {

@@ -1,9 +1,10 @@
 //! Every route against every character: the table of routes is what the service does.
 
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 use utoipa::openapi::OpenApi;
 
-use crate::support::desk::desk;
+use crate::support::desk::{PASSWORD, desk, query_of};
 
 #[tokio::test]
 async fn every_route_admits_whom_the_description_says() {
@@ -19,7 +20,7 @@ async fn every_route_admits_whom_the_description_says() {
             let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
             let schemes: Vec<_> = operation["security"].as_array().into_iter().flatten().collect();
             let admits = |scheme: &str| schemes.iter().any(|needed| needed.get(scheme).is_some());
-            let is_open = schemes.is_empty() || schemes.iter().any(|needed| **needed == serde_json::json!({}));
+            let is_open = schemes.is_empty() || schemes.iter().any(|needed| **needed == json!({}));
             let called = path.replace("{donorId}", "d-1").replace("{email}", "x");
             let called = called
                 .replace("{status}", "RESOLVED")
@@ -43,12 +44,16 @@ async fn every_route_admits_whom_the_description_says() {
 }
 
 #[tokio::test]
-async fn a_bad_token_is_never_nobody() {
+async fn a_bad_token_opens_nothing_and_bars_nobody_from_starting_over() {
     let desk = desk().await;
-    let liar = desk.anonymous().with_token("not.a.token");
-    liar.post("/api/v1/donor-queries", &crate::support::desk::query_of("d-1")).await.expect(401);
-    liar.get("/api/v1/users").await.expect(401);
-    liar.get("/health/ping").await.expect(200);
+    let stale = desk.anonymous().with_token("not.a.token");
+    stale.get("/api/v1/users").await.expect(401);
+    stale.get("/api/v1/donor-queries/user").await.expect(401);
+    stale.get("/health/ping").await.expect(200);
+    stale.get("/health").await.expect(200);
+    let credentials = json!({ "username": "ada", "password": PASSWORD });
+    stale.post("/api/v1/auth/login", &credentials).await.expect(201);
+    stale.post("/api/v1/donor-queries", &query_of("d-1")).await.expect(201);
 }
 
 #[tokio::test]

@@ -26,6 +26,26 @@ async fn every_error_has_a_status_a_message_and_a_code() {
 }
 
 #[tokio::test]
+async fn the_feed_refuses_in_the_same_shape_however_its_path_is_spelled() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    for (path, status) in [
+        ("/api/v1/events?limit=abc", 400),
+        ("/api/v1/events?after=1&after=2", 400),
+        ("/api/v1/Events/?limit=0", 400),
+        ("/API/v1/WS/", 400),
+        ("/api/v1/events/Stream/?ticket=spent", 401),
+    ] {
+        let refused = ada.get(path).await.expect(status);
+        for key in ["statusCode", "status", "error", "message", "code", "requestId"] {
+            assert!(refused.body.get(key).is_some(), "{key} is missing: {refused}");
+        }
+        assert_eq!(refused.at("/requestId").as_str(), Some(refused.header("x-request-id")));
+    }
+    ada.get("/api/v1/EVENTS/").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_validation_error_lists_every_broken_rule_and_no_value() {
     let desk = desk().await;
     let mut body = query_of("d-1");
@@ -36,6 +56,22 @@ async fn a_validation_error_lists_every_broken_rule_and_no_value() {
     let properties: Vec<_> = refused.at("/errors").as_array().unwrap().iter().map(|e| e["property"].clone()).collect();
     assert_eq!(properties, [json!("donor"), json!("stage")]);
     assert!(!refused.to_string().contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_query_opens_with_a_call_type_of_the_contract_whatever_version_was_seen() {
+    let desk = desk().await;
+    let nobody = desk.anonymous();
+    let open = |donor_id: &str, call_type: &str| {
+        let mut body = query_of(donor_id);
+        body["callType"] = json!(call_type);
+        let request = nobody.request(Method::POST, "/api/v1/donor-queries").header("if-match", "\"17\"");
+        nobody.send(request.json(&body))
+    };
+    for (donor, good) in [("d-1", "video"), ("d-2", "AUDIO"), ("d-3", "Screen")] {
+        open(donor, good).await.expect(201);
+    }
+    assert_eq!(*open("d-4", "pigeon").await.expect(400).at("/errors/0/property"), "callType");
 }
 
 #[tokio::test]
@@ -138,7 +174,15 @@ async fn the_desk_says_how_it_is_without_telling_strangers_why() {
     nobody.get("/health/live").await.expect(200);
     nobody.get("/health/advanced/detailed").await.expect(401);
     let ada = desk.staff("ada").await;
-    ada.get("/health/advanced/detailed").await.expect(200);
+    let detailed = ada.get("/health/advanced/detailed").await.expect(200);
+    assert!(detailed.at("/memory/rss").as_u64() > Some(0), "{detailed}");
+    assert!(detailed.at("/os/totalMemory").as_u64() > Some(0), "{detailed}");
+    assert!(detailed.at("/cpu/user").as_f64() > Some(0.0), "{detailed}");
+    assert_eq!(*detailed.at("/environment"), "production");
+    assert!(ada.get("/health").await.expect(200).at("/details/memory_rss/used").as_u64() > Some(0));
+    let told = nobody.get("/health?min_position=999999").await.expect(200);
+    assert_eq!(*told.at("/details/email_service/message"), "not configured");
+    assert!(told.at("/details/memory_rss").get("used").is_none(), "{told}");
     assert_eq!(*ada.get("/health/advanced").await.expect(200).at("/details/donor_queries/queryCount"), json!(0));
     assert!(nobody.get("/metrics").await.expect(200).to_string().contains("http_requests_total"));
     let page = nobody.send(nobody.request(Method::GET, "/health").header("accept", "text/html")).await.expect(200);
@@ -152,10 +196,11 @@ async fn pages_of_listed_origins_may_call() {
     let ask = |origin: &str| {
         let request = nobody.request(Method::OPTIONS, "/api/v1/users/me").header("origin", origin);
         let request = request.header("access-control-request-method", "PATCH");
-        nobody.send(request.header("access-control-request-headers", "authorization,if-match,idempotency-key"))
+        nobody.send(request.header("access-control-request-headers", "authorization,if-match,x-app-version"))
     };
-    let listed = ask("http://localhost:3000").await;
+    let listed = ask("http://localhost:3000").await.expect(204);
     assert_eq!(listed.header("access-control-allow-origin"), "http://localhost:3000");
+    assert_eq!(listed.header("access-control-allow-headers"), "authorization,if-match,x-app-version");
     assert_eq!(listed.header("access-control-allow-credentials"), "true");
     assert!(ask("http://evil.example").await.headers.get("access-control-allow-origin").is_none());
 }

@@ -21,7 +21,7 @@ use proof_concierge::push::{self, Push, PushSettings, SeatLimits, Sources};
 use proof_concierge::relay;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -70,6 +70,15 @@ impl Desk {
 
     /// A desk that tells at most so many facts that were missed.
     pub(super) async fn with_replay_limit(replay_limit: i64) -> Self {
+        Self::with(replay_limit, SeatLimits::default()).await
+    }
+
+    /// A desk where one client at a time can listen.
+    pub(super) async fn with_one_seat() -> Self {
+        Self::with(1_000_000, SeatLimits { total: 1, ..SeatLimits::default() }).await
+    }
+
+    async fn with(replay_limit: i64, seats: SeatLimits) -> Self {
         let database = database().await;
         let config = config(&database);
         let log = Log::open_database(&config).unwrap();
@@ -86,7 +95,7 @@ impl Desk {
         let projector = Projector::new(log.clone(), bus.clone(), &config.database_url, freshness.clone(), 1).unwrap();
         tracker.spawn(projector.run(stop.clone()));
         let sources = Sources { log: log.clone(), bus, freshness, accounts: accounts.clone(), reads: reads.clone() };
-        let settings = PushSettings { replay_limit, trusted_proxies: 0, seats: SeatLimits::default() };
+        let settings = PushSettings { replay_limit, trusted_proxies: 0, seats };
         let push = Push::start(sources, settings, &tracker, &stop);
         let address = serve(push.clone()).await;
         Self { push, accounts, stop, log, reads, address, database }
@@ -135,6 +144,13 @@ impl Desk {
         let hello = socket.line().await;
         assert_eq!(hello["type"], "hello", "{hello}");
         socket
+    }
+
+    /// A connection that speaks no HTTP yet, with as small a buffer as the system allows.
+    pub(super) async fn connect_bare(&self) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        timeout(LIMIT, socket.connect(self.address)).await.unwrap().unwrap()
     }
 
     /// A socket that said nothing yet.

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use aggregates::ids::QueryId;
-use aggregates::testing::{accepted_by, ada};
+use aggregates::recorded::Event;
+use aggregates::testing::{accepted_by, ada, recorded};
+use proof_concierge::push::hub::QUEUE;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::desk::{Desk, Heard, LIMIT, message, opened_by};
+use crate::support::eventually::eventually;
 
 const ONE: QueryId = QueryId::new(1);
 const TWO: QueryId = QueryId::new(2);
@@ -20,6 +24,19 @@ async fn a_socket_without_a_good_token_is_closed() {
         let mut socket = desk.connect().await;
         socket.say(&greeting).await;
         assert!(matches!(socket.hear().await, Heard::Closed(4401, _)), "{greeting}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_is_told_what_is_wrong_with_its_greeting() {
+    let desk = Desk::open().await;
+    let long = json!({ "type": "hello", "token": "x".repeat(100_000) });
+    let odd = json!({ "type": "hello", "token": desk.staff_token().await, "after": "soon" });
+    for (greeting, expected) in [(long, 1009), (odd, 4400)] {
+        let mut socket = desk.connect().await;
+        socket.say(&greeting).await;
+        let Heard::Closed(code, reason) = socket.hear().await else { panic!("should be closed") };
+        assert_eq!(code, expected, "{reason}");
     }
 }
 
@@ -80,6 +97,30 @@ async fn a_stream_goes_on_after_the_last_event_id() {
 }
 
 #[tokio::test]
+async fn a_stream_that_nobody_reads_gives_its_seat_back() {
+    let desk = Desk::with_one_seat().await;
+    let token = desk.staff_token().await;
+    let mut stalled = desk.connect_bare().await;
+    let request = format!("GET /api/v1/events/stream HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stalled.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("event: live") {
+        assert!(timeout(LIMIT, stalled.read_buf(&mut heard)).await.unwrap().unwrap() > 0);
+    }
+    let again = desk.client(&token);
+    let again = async || again.request(Method::GET, "/api/v1/events/stream").send().await.unwrap().status();
+    assert_eq!(again().await, StatusCode::SERVICE_UNAVAILABLE);
+
+    let words = "not read by anybody ".repeat(2_000);
+    for position in 1..=i64::try_from(QUEUE).unwrap() {
+        let mut fact = recorded(Event::DonorQuery(message(position, &words)));
+        fact.position.0 = position;
+        desk.push.hub().deliver(&fact);
+    }
+    eventually(2 * LIMIT, again, |status| *status == StatusCode::OK).await;
+}
+
+#[tokio::test]
 async fn a_ticket_opens_one_stream() {
     let desk = Desk::open().await;
     let client = desk.client(&desk.staff_token().await);
@@ -109,6 +150,8 @@ async fn pages_tell_the_same_as_sockets() {
         (after, head) = (page["next"].as_i64().unwrap(), page["head"].as_i64().unwrap().max(head));
     }
 
+    let lost = staff.get("/api/v1/events?after=1000").await.expect(200).body;
+    assert_eq!(lost, json!({ "events": [], "next": 4, "head": 4, "resync": true }));
     let donor = desk.client(&desk.donor_token(2));
     let page = donor.get("/api/v1/events").await.expect(200).body;
     assert_eq!(page["events"].as_array().map(Vec::len), Some(1));

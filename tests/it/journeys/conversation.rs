@@ -45,6 +45,27 @@ async fn the_credential_says_who_speaks_and_not_the_body() {
 }
 
 #[tokio::test]
+async fn what_colleagues_say_to_each_other_is_not_for_the_donor() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (donor, id) = desk.donor("d-1").await;
+    for route in ["admin", "system"] {
+        let whisper = json!({ "content": "a difficult person", "recipientId": desk.id_of("ben") });
+        ada.post(&format!("/api/v1/messages/{route}/{id}"), &whisper).await.expect(201);
+    }
+    for path in [format!("/api/v1/messages/query/{id}"), "/api/v1/donor-queries/donor/d-1".to_owned()] {
+        let read = donor.get(&path).await.expect(200).to_string();
+        assert!(!read.contains("difficult"), "{read}");
+    }
+    assert!(ada.get(&format!("/api/v1/messages/query/{id}")).await.expect(200).to_string().contains("difficult"));
+    for recipient in [desk.id_of("ben"), 999_999] {
+        let said = json!({ "content": "Hello", "recipientId": recipient });
+        let said = donor.post(&format!("/api/v1/messages/donor/{id}"), &said).await.expect(201);
+        assert_eq!(*said.at("/data/recipientId"), json!(null));
+    }
+}
+
+#[tokio::test]
 async fn a_reminder_to_a_colleague_is_not_for_the_donor() {
     let desk = desk().await;
     let ada = desk.staff("ada").await;

@@ -44,6 +44,8 @@ async fn an_old_app_may_name_its_donor_where_the_desk_allows_it() {
     let lie = json!({ "content": "Hello", "donorId": "d-2" });
     old.post(&format!("/api/v1/messages/donor/{id}"), &lie).await.expect(404);
     old.get("/api/v1/donor-queries/general?donorId=d-1").await.expect(401);
+    old.get("/api/v1/donor-queries/user?donorId=a%00b").await.expect(400);
+    old.get("/api/v1/donor-queries/donor/a%00b").await.expect(400);
     old.with_token("not a token").get("/api/v1/donor-queries/user?donorId=d-1").await.expect(401);
     old.post(&format!("/api/v1/donor-queries/{id}/donor-close"), &json!({ "donorId": "d-1" })).await.expect(201);
 }

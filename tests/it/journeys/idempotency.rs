@@ -17,8 +17,23 @@ async fn the_same_key_is_answered_as_the_first_time() {
     let second = open("d-1").await.expect(201);
     assert_eq!(first.body, second.body);
     assert_eq!(second.header("idempotent-replayed"), "true");
+    assert_eq!(second.header("concierge-position"), first.header("concierge-position"));
     assert!(first.headers.get("idempotent-replayed").is_none());
     assert_eq!(*open("d-2").await.expect(422).at("/code"), "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_repetition_says_so_even_if_its_first_answer_was_not_kept() {
+    let desk = desk().await;
+    let nobody = desk.anonymous();
+    let open = || {
+        let request = nobody.request(Method::POST, "/api/v1/donor-queries").header("Prefer", "respond-async");
+        nobody.send(request.header("Idempotency-Key", "open-1").json(&query_of("d-1")))
+    };
+    let (first, second) = (open().await.expect(202), open().await.expect(202));
+    assert!(first.headers.get("idempotent-replayed").is_none());
+    assert_eq!(second.header("idempotent-replayed"), "true");
+    assert_eq!((first.at("/data/id"), first.at("/position")), (second.at("/data/id"), second.at("/position")));
 }
 
 #[tokio::test]

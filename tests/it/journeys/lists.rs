@@ -44,7 +44,12 @@ async fn filters_of_both_generations_narrow_a_list() {
     assert_eq!(count(&format!("assignedToId={}", desk.id_of("ada"))).await, 1);
     let one = ada.get("/api/v1/donor-queries/filtered/statuses?statuses=IN_PROGRESS").await.expect(200);
     assert_eq!(ids(&one.body), [id]);
-    for wrong in ["page=abc", "page=0", "limit=-1", "date=yesterday", "status=OPEN", "cursor=x"] {
+    for odd in ["page=0", "page=-1", "page=1.5", "limit=0", "limit=-1", "limit=2.9", "limit=5000"] {
+        assert_eq!(count(&format!("{odd}&assignedToId={}", desk.id_of("ada"))).await, 1, "{odd}");
+    }
+    let absurd_cursor = "cursor=d.-90000000000000000.1";
+    let wrongs = ["page=abc", "limit=NaN", "date=yesterday", "status=OPEN", "cursor=x", "search=a%00b", absurd_cursor];
+    for wrong in wrongs.into_iter().chain(["startDate=-4800-01-01", "endDate=%2B262000-01-01", "date=0000-01-01"]) {
         let refused = ada.get(&format!("/api/v1/donor-queries/general?{wrong}")).await.expect(400);
         assert_eq!(*refused.at("/code"), "validation_failed");
     }

@@ -12,7 +12,8 @@ use super::app::Client;
 use super::database::{TestDatabase, database};
 use super::node;
 
-const PASSWORD: &str = "a password that only tests use";
+/// The password of every staff member.
+pub(crate) const PASSWORD: &str = "a password that only tests use";
 
 /// A running desk.
 pub(crate) struct Desk {

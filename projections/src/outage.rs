@@ -1,0 +1,39 @@
+//! Tells a question that has no answer from a database that cannot answer anything at the moment.
+
+/// Whether an error has nothing to do with what was asked, so that waiting may help.
+pub fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing_code(&code)),
+        _ => false,
+    }
+}
+
+/// Connections (08), authorization while roles change (28), rollbacks by deadlock or serialization (40), resources (53),
+/// locks not available (55P03), cancelled statements and shutdowns (57), system errors (58).
+fn is_passing_code(code: &str) -> bool {
+    code == "55P03" || ["08", "28", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_lock_passes_and_a_broken_rule_does_not() {
+        assert!(is_passing_code("40P01"));
+        assert!(is_passing_code("57P01"));
+        assert!(!is_passing_code("23505"));
+        assert!(!is_passing_code("22003"));
+    }
+
+    #[test]
+    fn a_fact_without_its_beginning_is_not_a_passing_error() {
+        assert!(!is_passing(&sqlx::Error::Protocol("came before what it changes".to_owned())));
+        assert!(is_passing(&sqlx::Error::PoolTimedOut));
+    }
+}

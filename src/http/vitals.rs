@@ -1,0 +1,114 @@
+//! What the operating system knows about this process and its machine. Nothing where there is no `/proc`.
+
+use std::fs;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How many ticks of processor time `/proc` counts in a second: part of Linux's interface, whatever its kernel counts.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The memory of this process.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Memory {
+    /// Resident, in bytes.
+    rss: Option<u64>,
+}
+
+/// The processor time of this process.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct Cpu {
+    /// Seconds in the program.
+    user: f64,
+    /// Seconds in the kernel on its behalf.
+    system: f64,
+}
+
+/// The machine.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Machine {
+    #[schema(value_type = String)]
+    platform: &'static str,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// In bytes.
+    total_memory: Option<u64>,
+    /// In bytes, what caches would give up included.
+    free_memory: Option<u64>,
+    /// Over one, five and fifteen minutes.
+    load_avg: Option<Vec<f64>>,
+}
+
+impl Memory {
+    pub(super) fn read() -> Self {
+        Self { rss: resident_bytes() }
+    }
+}
+
+impl Cpu {
+    pub(super) fn read() -> Option<Self> {
+        Self::parse(&text("/proc/self/stat")?)
+    }
+
+    /// The 14th and 15th field; the second, a name in parentheses, may hold anything.
+    fn parse(stat: &str) -> Option<Self> {
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+        let mut seconds = || Some(ticks.next()?.ok()? / TICKS_PER_SECOND);
+        Some(Self { user: seconds()?, system: seconds()? })
+    }
+}
+
+impl Machine {
+    pub(super) fn read() -> Self {
+        let memory = text("/proc/meminfo").unwrap_or_default();
+        let load = text("/proc/loadavg");
+        Self {
+            platform: std::env::consts::OS,
+            kind: text("/proc/sys/kernel/ostype").map(|name| name.trim().to_owned()),
+            total_memory: bytes(&memory, "MemTotal:"),
+            free_memory: bytes(&memory, "MemAvailable:"),
+            load_avg: load.map(|load| load.split_whitespace().take(3).filter_map(|word| word.parse().ok()).collect()),
+        }
+    }
+}
+
+/// The memory of this process that is in use, in bytes.
+pub(super) fn resident_bytes() -> Option<u64> {
+    bytes(&text("/proc/self/status")?, "VmRSS:")
+}
+
+/// The part of it that no file stands for: heap and stacks.
+pub(super) fn heap_bytes() -> Option<u64> {
+    bytes(&text("/proc/self/status")?, "RssAnon:")
+}
+
+fn text(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// The value of a line such as `VmRSS:    1684 kB`.
+fn bytes(table: &str, name: &str) -> Option<u64> {
+    let kibibytes = table.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?;
+    kibibytes.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cpu, bytes};
+
+    #[test]
+    fn memory_is_told_in_bytes() {
+        assert_eq!(bytes("VmPeak:\t  9 kB\nVmRSS:\t    1684 kB\n", "VmRSS:"), Some(1_724_416));
+        assert_eq!(bytes("VmRSS: many", "VmRSS:"), None);
+        assert_eq!(bytes("", "VmRSS:"), None);
+    }
+
+    #[test]
+    fn processor_time_is_told_in_seconds_whatever_the_process_is_called() {
+        let stat = "17 (a) b (c) S 1 1 1 0 -1 4194304 99 0 0 0 250 50 0 0 20 0";
+        assert_eq!(Cpu::parse(stat), Some(Cpu { user: 2.5, system: 0.5 }));
+        assert_eq!(Cpu::parse("17 (cat) S 1"), None);
+    }
+}
