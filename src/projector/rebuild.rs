@@ -4,10 +4,12 @@
 //! it stopped. Reads go on all the time and the live read model keeps up meanwhile. A fact that cannot be applied fails the
 //! rebuild: a read model that was rebuilt never lacks anything. Reads never fail for it: the swap gives way.
 
+use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
 use aggregates::recorded::{Partition, Position, RecordedEvent};
+use futures_util::{StreamExt, stream};
 use projections::{Projection, checkpoint};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
@@ -21,6 +23,9 @@ use crate::log::{Log, LogError};
 
 /// How many facts are applied in one transaction.
 const PAGE: i64 = 10_000;
+
+/// How many pages are read and opened while one is applied.
+const PAGES_AHEAD: usize = 3;
 
 /// The advisory locks of rebuilds begin here, so that a read model is rebuilt once at a time.
 const FIRST_LOCK: i64 = 5_100;
@@ -143,21 +148,25 @@ impl Copy {
         transaction.commit().await
     }
 
-    /// Applies the log page by page until it has less than a page left; the next page is read meanwhile.
+    /// Applies the log page by page until it has less than a page left; the next pages are read and opened meanwhile.
     async fn fill(&mut self, log: &Log, progress: &mut impl FnMut(Position, Position)) -> Result<(), RebuildError> {
-        let mut pages = JoinSet::new();
-        pages.spawn(page(log.clone(), self.position));
+        let begin = self.position.0;
         let mut head = log.head().await?;
-        while let Some(events) = pages.join_next().await {
+        // Positions have no holes, so each page's place is known before the one before it was read.
+        let pages = stream::iter(0..).map(|number| {
+            let mut reader = JoinSet::new();
+            reader.spawn(page(log.clone(), Position(begin + number * PAGE)));
+            async move { reader.join_next().await }
+        });
+        let mut pages = pin!(pages.buffered(PAGES_AHEAD));
+        while let Some(Some(events)) = pages.next().await {
             let events = events??;
-            let Some(last) = events.last().map(|event| event.position) else { break };
-            let is_full = events.len() == usize::try_from(PAGE).unwrap_or_default();
-            if is_full {
-                pages.spawn(page(log.clone(), last));
-            }
             self.apply(&events).await?;
-            head = head.max(last);
-            progress(last, head);
+            head = head.max(self.position);
+            progress(self.position, head);
+            if events.len() < usize::try_from(PAGE).unwrap_or_default() {
+                break;
+            }
         }
         Ok(())
     }
