@@ -78,6 +78,12 @@ impl Desk {
         format!("{}/api/v1/ws", self.base.replacen("http", "ws", 1))
     }
 
+    /// Does now what autovacuum would do within minutes of a bulk load.
+    pub(crate) async fn settle(&self) {
+        let mut server = PgConnection::connect(self.config.database_url.expose()).await.unwrap();
+        server.execute("vacuum analyze").await.unwrap();
+    }
+
     /// Another migrated database on the same server, with a configuration for it and its address.
     pub(crate) async fn unwatched(&self, name: &str) -> (Config, String) {
         let mut server = PgConnection::connect(&self.postgres.url("postgres")).await.unwrap();

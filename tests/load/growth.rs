@@ -45,6 +45,7 @@ pub(crate) async fn lists(desk: &Desk, effort: &Effort) {
     let mut medians = Vec::new();
     for target in [few, many] {
         grow_to(desk, &log, target).await;
+        desk.settle().await;
         for path in ["/api/v1/donor-queries/in-progress?limit=10", "/api/v1/donor-queries/general?limit=10"] {
             let (client, token) = (desk.client(), desk.staff_token().to_owned());
             let timings = hammer(1, effort.time, move |_, _| {
@@ -61,7 +62,7 @@ pub(crate) async fn lists(desk: &Desk, effort: &Effort) {
 }
 
 /// Opens queries until the log has at least that many facts, and waits for the read models.
-pub(crate) async fn grow_to(desk: &Desk, log: &Log, facts: i64) {
+async fn grow_to(desk: &Desk, log: &Log, facts: i64) {
     let missing = facts - log.head().await.unwrap().0;
     open_queries(log, missing.max(0)).await;
     caught_up(desk, log).await;
@@ -76,7 +77,8 @@ async fn open_queries(log: &Log, count: i64) {
     appends.buffer_unordered(512).collect::<()>().await;
 }
 
-fn opening(id: QueryId) -> Append {
+/// A donor nobody met asks for help.
+pub(crate) fn opening(id: QueryId) -> Append {
     let donor_id = DonorId::new(format!("grown-{id}"));
     let event = DonorQueryEvent::QueryOpened {
         donor: Personal::known(format!("Donor {id}")),
