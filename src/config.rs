@@ -165,7 +165,7 @@ impl Default for Config {
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,
-            log_filter: "info,sqlx::postgres::notice=warn".to_owned(),
+            log_filter: "info,async_nats=warn,sqlx::postgres::notice=warn".to_owned(),
         }
     }
 }
@@ -202,7 +202,7 @@ impl Config {
                 variables.insert(format!("CONCIERGE_{name}"), value);
             }
         }
-        if let Ok(port) = std::env::var("PORT") {
+        if let Some(port) = std::env::var("PORT").ok().filter(|port| !port.is_empty()) {
             variables.entry("CONCIERGE_LISTEN".to_owned()).or_insert_with(|| format!("127.0.0.1:{port}"));
         }
         builder = builder.add_source(environment.source(Some(variables)));

@@ -22,7 +22,7 @@ fn rows(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> Vec<(S
     let origin = |private| if private { "private, started here" } else { "given by the configuration" };
     let mut rows = vec![
         ("API".to_owned(), format!("{base_url}/api/v1")),
-        ("OpenAPI".to_owned(), format!("{base_url}/api/openapi.json")),
+        ("Documentation".to_owned(), format!("{base_url}/api/docs/")),
         ("Health".to_owned(), format!("{base_url}/health")),
         ("Metrics".to_owned(), format!("{base_url}/metrics")),
     ];
