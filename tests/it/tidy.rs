@@ -50,7 +50,7 @@ const ROOTS: &[&str] = &["app", "dev", "lib", "main"];
 /// Words that may only be written in these places of the workspace, and what to do elsewhere.
 const KEPT_TO: &[(&str, &[&str], &str)] = &[
     (
-        "async_nats",
+        "async_nats::",
         &["src/bus/", "tests/it/relay/", "tests/it/support/stream.rs"],
         "give `bus` a function for what you need",
     ),
