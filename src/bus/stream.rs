@@ -86,6 +86,10 @@ impl Bus {
     }
 
     /// Where the stream ends. Creates it if it is not there.
+    ///
+    /// For the leader alone: nats-server 2.9.10 crashes when one client reads a message of a stream through its API in the
+    /// very moment in which another creates that stream. Reading it from the stream itself would avoid that, but of three
+    /// replicas the one that answers may lag, and the end would look like a stranger's.
     pub async fn last_message(&self) -> Result<LastMessage, BusError> {
         let state = self.ensure_stream().await?;
         if state.messages == 0 {
