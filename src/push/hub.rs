@@ -17,6 +17,7 @@ use metrics::{counter, gauge};
 use tokio::sync::SetOnce;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::fact::{Fact, Telling};
 use super::frames::{Room, frames};
 use super::notice::{Notice, text_of};
 use crate::accounts::DonorPrincipal;
@@ -25,12 +26,14 @@ use crate::accounts::DonorPrincipal;
 pub const QUEUE: usize = 256;
 
 /// A frame, ready to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
     /// Where its fact stands in the log.
     pub position: Position,
     /// The JSON.
     pub text: Utf8Bytes,
+    /// What the JSON tells, for mouths with words of their own.
+    pub telling: Telling,
 }
 
 /// Everybody who listens on this node. Cheap to clone.
@@ -132,10 +135,9 @@ impl Hub {
 
     /// Hands a fact to everybody who may know it, and passes its position.
     pub fn deliver(&self, fact: &RecordedEvent) {
-        let deliveries = frames(fact)
-            .into_iter()
-            .map(|(room, frame)| (room, Delivery { position: frame.position(), text: text_of(&frame) }))
-            .collect();
+        let telling = Telling::Fact(Arc::new(Fact::new(fact.clone())));
+        let delivery = |frame| Delivery { position: fact.position, text: text_of(&frame), telling: telling.clone() };
+        let deliveries = frames(fact).into_iter().map(|(room, frame)| (room, delivery(frame))).collect();
         let mut registry = self.lock();
         if let Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) = &fact.event {
             registry.follow_opened(fact.query, |donor| donor.owns(donor_id, *session), donor_id);
@@ -145,8 +147,8 @@ impl Hub {
 
     /// Tells everybody who might have heard a fact that it cannot be read, and passes its position.
     pub fn skip(&self, position: Position, query: QueryId) {
-        let text = Notice::Resync { head: position }.text();
-        let delivery = Delivery { position, text };
+        let notice = Notice::Resync { head: position };
+        let delivery = Delivery { position, text: notice.text(), telling: Telling::Notice(notice) };
         self.lock().pass(position, vec![(Room::Staff, delivery.clone()), (Room::Query(query), delivery)]);
     }
 
