@@ -14,5 +14,6 @@ mod projector;
 mod rebuild;
 mod relay;
 mod servers;
+mod socketio;
 mod tail;
 mod tidy;
