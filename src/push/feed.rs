@@ -275,7 +275,7 @@ impl Subscription {
             tokio::select! {
                 biased;
                 delivery = listener.next() => match delivery {
-                    Ok(delivery) => self.admit(delivery),
+                    Ok(delivery) => self.admit(&delivery),
                     Err(Parted::Slow) => return Err(End::Slow(self.cursor)),
                     Err(Parted::Stopping) => return Err(End::Stopping(self.cursor)),
                 },
@@ -293,16 +293,16 @@ impl Subscription {
     pub fn waiting(&mut self) -> Option<Line> {
         while self.ready.is_empty() {
             let delivery = self.live.as_mut()?.waiting()?;
-            self.admit(delivery);
+            self.admit(&delivery);
         }
         self.ready.pop_front()
     }
 
     /// Takes what came through the hub, unless it was told before.
-    fn admit(&mut self, delivery: Delivery) {
+    fn admit(&mut self, delivery: &Delivery) {
         if delivery.position > self.cursor {
             self.cursor = delivery.position;
-            let Delivery { position, text, telling } = delivery;
+            let Delivery { position, text, telling } = delivery.clone();
             self.ready.push_back(Line { position: Some(position), text, telling });
         }
     }
