@@ -13,6 +13,8 @@ mod projections;
 mod projector;
 mod rebuild;
 mod relay;
+mod rooms;
 mod servers;
+mod stubs;
 mod tail;
 mod tidy;

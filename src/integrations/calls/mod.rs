@@ -4,6 +4,7 @@
 //! name and provider are stored with the call, so that a call outlives a change of provider. What a participant needs to
 //! join is made when it is asked for and never stored.
 
+mod daily;
 mod local;
 mod names;
 
@@ -14,14 +15,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use thiserror::Error;
 
+use self::daily::Daily;
 use self::local::Local;
 use self::names::Names;
 use crate::clock;
-use crate::config::{Config, Secret};
+use crate::config::{Calls, Config, Secret};
 
 /// Makes rooms, admits people to them and closes them. Cheap to clone.
 #[derive(Clone)]
 pub struct CallRooms {
+    daily: Option<Daily>,
     local: Local,
     names: Names,
     expiry: TimeDelta,
@@ -120,6 +123,7 @@ impl CallRooms {
     /// The rooms of a desk. The pool acts as the service.
     pub fn new(config: &Config, pool: PgPool) -> Result<Self, ProviderError> {
         Ok(Self {
+            daily: Daily::new(&config.calls)?,
             local: Local::new(config, pool),
             names: Names::new(&config.jwt_secret),
             expiry: TimeDelta::minutes(i64::from(config.calls.expiry_minutes)),
@@ -128,7 +132,7 @@ impl CallRooms {
 
     /// Who makes new rooms.
     pub fn provider(&self) -> Provider {
-        Provider::Local
+        if self.daily.is_some() { Provider::Daily } else { Provider::Local }
     }
 
     /// The room that a call is to get if it begins now.
@@ -138,7 +142,10 @@ impl CallRooms {
 
     /// Makes a room; one that exists already under the same name is taken as it is. Takes seconds at most.
     pub async fn create_room(&self, spec: &RoomSpec) -> Result<Room, ProviderError> {
-        self.local.create_room(spec).await
+        match &self.daily {
+            Some(daily) => daily.create_room(spec).await,
+            None => self.local.create_room(spec).await,
+        }
     }
 
     /// Lets somebody into a room until `expires_at`. `provider` and `url` are as the call's facts have them.
@@ -156,7 +163,7 @@ impl CallRooms {
         }
         let participant = self.participant(seat);
         let token = match provider {
-            Provider::Daily => return Err(no_daily()),
+            Provider::Daily => self.daily()?.token(room, &participant, now, expires_at).await?,
             Provider::Local => self.local.token(room, &participant, now, expires_at).await?,
         };
         Ok(Grant { provider, room: room.clone(), url: url.to_owned(), token, expires_at })
@@ -165,9 +172,14 @@ impl CallRooms {
     /// Closes a room; one that is gone already is closed. Whoever is in it is sent away.
     pub async fn close_room(&self, provider: &str, room: &RoomName) -> Result<(), ProviderError> {
         match Provider::parse(provider)? {
-            Provider::Daily => Err(no_daily()),
+            Provider::Daily => self.daily()?.close_room(room).await,
             Provider::Local => self.local.close_room(room).await,
         }
+    }
+
+    /// Daily, for a call that was begun there.
+    fn daily(&self) -> Result<&Daily, ProviderError> {
+        self.daily.as_ref().ok_or_else(|| ProviderError::Misconfigured("there is no key for Daily".to_owned()))
     }
 
     fn participant<'a>(&self, seat: Seat<'a>) -> Participant<'a> {
@@ -179,6 +191,11 @@ impl CallRooms {
 }
 
 impl Provider {
+    /// Who makes new rooms under these settings.
+    pub fn configured(settings: &Calls) -> Self {
+        if settings.daily_api_key.expose().is_empty() { Self::Local } else { Self::Daily }
+    }
+
     /// The word that facts and answers have for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -202,8 +219,4 @@ impl Provider {
             .find(|provider| provider.as_str() == word)
             .ok_or_else(|| ProviderError::Misconfigured(format!("no provider is called {word:?}")))
     }
-}
-
-fn no_daily() -> ProviderError {
-    ProviderError::Misconfigured("there is no key for Daily".to_owned())
 }
