@@ -94,6 +94,8 @@ pub struct Calls {
     pub daily_domain_id: String,
     /// Daily's API, without a slash at the end.
     pub daily_base_url: String,
+    /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
+    pub daily_webhook_hmac: Secret,
     /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
     pub daily_patience_ms: u64,
     /// After how long a room closes by itself, in minutes.
@@ -210,6 +212,7 @@ impl Default for Calls {
             daily_domain: String::new(),
             daily_domain_id: String::new(),
             daily_base_url: "https://api.daily.co/v1".to_owned(),
+            daily_webhook_hmac: Secret::default(),
             daily_patience_ms: 8_000,
             expiry_minutes: 60,
         }

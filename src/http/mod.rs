@@ -23,6 +23,7 @@ mod rules;
 mod users;
 mod views;
 mod vitals;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -122,6 +123,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(login::routes())
         .merge(users::routes())
         .merge(donor_queries::routes())
-        .merge(messages::routes());
+        .merge(messages::routes())
+        .merge(webhooks::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

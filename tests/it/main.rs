@@ -18,3 +18,4 @@ mod servers;
 mod stubs;
 mod tail;
 mod tidy;
+mod webhooks;

@@ -7,6 +7,7 @@
 mod daily;
 mod local;
 mod names;
+mod roster;
 
 use aggregates::ids::{CallId, DonorId, RoomName};
 use aggregates::people::StaffRef;
@@ -21,12 +22,17 @@ use self::names::Names;
 use crate::clock;
 use crate::config::{Calls, Config, Secret};
 
+pub use self::daily::webhook::{DailyWebhooks, Delivery, Notice, Presence, WebhookError};
+pub use self::roster::Roster;
+
 /// Makes rooms, admits people to them and closes them. Cheap to clone.
 #[derive(Clone)]
 pub struct CallRooms {
     daily: Option<Daily>,
     local: Local,
     names: Names,
+    roster: Roster,
+    webhooks: Option<DailyWebhooks>,
     expiry: TimeDelta,
 }
 
@@ -124,7 +130,9 @@ impl CallRooms {
     pub fn new(config: &Config, pool: PgPool) -> Result<Self, ProviderError> {
         Ok(Self {
             daily: Daily::new(&config.calls)?,
-            local: Local::new(config, pool),
+            local: Local::new(config, pool.clone()),
+            roster: Roster::new(pool),
+            webhooks: webhooks(&config.calls)?,
             names: Names::new(&config.jwt_secret),
             expiry: TimeDelta::minutes(i64::from(config.calls.expiry_minutes)),
         })
@@ -177,6 +185,21 @@ impl CallRooms {
         }
     }
 
+    /// Reads what Daily tells; `None` if it was not asked to.
+    pub fn webhooks(&self) -> Option<&DailyWebhooks> {
+        self.webhooks.as_ref()
+    }
+
+    /// Who is in which room.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Whether a room was named here.
+    pub fn is_ours(&self, room: &RoomName) -> bool {
+        self.names.is_room(room)
+    }
+
     /// Daily, for a call that was begun there.
     fn daily(&self) -> Result<&Daily, ProviderError> {
         self.daily.as_ref().ok_or_else(|| ProviderError::Misconfigured("there is no key for Daily".to_owned()))
@@ -219,4 +242,12 @@ impl Provider {
             .find(|provider| provider.as_str() == word)
             .ok_or_else(|| ProviderError::Misconfigured(format!("no provider is called {word:?}")))
     }
+}
+
+fn webhooks(settings: &Calls) -> Result<Option<DailyWebhooks>, ProviderError> {
+    if settings.daily_webhook_hmac.expose().is_empty() {
+        return Ok(None);
+    }
+    let webhooks = DailyWebhooks::new(&settings.daily_webhook_hmac);
+    webhooks.map(Some).ok_or_else(|| ProviderError::Misconfigured("the webhook's secret is not base64".to_owned()))
 }

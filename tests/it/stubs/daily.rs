@@ -9,6 +9,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, serve};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
 use proof_concierge::config::{Config, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +20,9 @@ use tokio::time::Instant;
 
 /// The key that the stub knows.
 pub(crate) const KEY: &str = "a-key-that-only-the-stub-knows";
+
+/// The secret of its webhook, as Daily shows it.
+pub(crate) const WEBHOOK_SECRET: &str = "NqWQ9yLzfr8GwpqEYHcMVJVkOyl4FzGwR5A1SZzaGs8=";
 
 /// A running stub. It ends with the test's runtime.
 #[derive(Clone)]
@@ -112,6 +118,7 @@ impl DailyStub {
     pub(crate) fn configure(&self, config: &mut Config) {
         config.calls.daily_base_url.clone_from(&self.base_url);
         config.calls.daily_api_key = Secret::new(KEY);
+        config.calls.daily_webhook_hmac = Secret::new(WEBHOOK_SECRET);
     }
 
     /// What happens to the next requests, one each.
@@ -139,6 +146,13 @@ impl DailyStub {
     pub(crate) fn open_to_everybody(&self, room: &str) {
         self.shared.lock().unwrap().rooms.get_mut(room).unwrap()["privacy"] = "public".into();
     }
+}
+
+/// The signature of a webhook's body, made as Daily makes it.
+pub(crate) fn signature(timestamp: &str, body: &str) -> String {
+    let secret = BASE64.decode(WEBHOOK_SECRET).unwrap();
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(&secret).unwrap();
+    BASE64.encode(mac.chain_update(timestamp).chain_update(".").chain_update(body).finalize().into_bytes())
 }
 
 async fn answer(

@@ -4,6 +4,7 @@
 
 mod rest;
 mod token;
+pub(super) mod webhook;
 
 use std::sync::Arc;
 
