@@ -2,7 +2,7 @@
 //!
 //! Settings come from an optional TOML file (`CONCIERGE_CONFIG`) and from environment variables, which win. A setting
 //! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; the old system's `DATABASE_URL`, `NATS_URL`,
-//! `JWT_SECRET` and `PORT` keep their names.
+//! `JWT_SECRET`, `DAILY_API_KEY`, `DAILY_DOMAIN` and `PORT` keep their names.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,6 +44,10 @@ pub struct Config {
     pub read_connections: u32,
     /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
     pub environment: String,
+    /// Where clients reach this desk, without a slash at the end. Without it, `http://` and [`Self::listen`].
+    pub public_url: String,
+    /// How calls are held.
+    pub calls: Calls,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
@@ -76,6 +80,26 @@ pub struct Limits {
     pub open_per_minute: u32,
     /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
+}
+
+/// How calls are held.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calls {
+    /// Opens Daily's API. Without it calls are held by the local stand-in, which carries no media.
+    pub daily_api_key: Secret,
+    /// Where Daily's rooms are: `acme` or `acme.daily.co`. Without it, as Daily says.
+    pub daily_domain: String,
+    /// The id of the domain, as Daily's `GET /` tells it. With it, meeting tokens are signed here.
+    pub daily_domain_id: String,
+    /// Daily's API, without a slash at the end.
+    pub daily_base_url: String,
+    /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
+    pub daily_webhook_hmac: Secret,
+    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
+    pub daily_patience_ms: u64,
+    /// After how long a room closes by itself, in minutes.
+    pub expiry_minutes: u32,
 }
 
 /// How donors prove who they are.
@@ -132,6 +156,15 @@ pub enum ConfigError {
     Invalid(String),
 }
 
+/// The old system's variables, and what they set.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
+    ("NATS_URL", "CONCIERGE_NATS_URL"),
+    ("JWT_SECRET", "CONCIERGE_JWT_SECRET"),
+    ("DAILY_API_KEY", "CONCIERGE_CALLS__DAILY_API_KEY"),
+    ("DAILY_DOMAIN", "CONCIERGE_CALLS__DAILY_DOMAIN"),
+];
+
 fn list_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -162,10 +195,26 @@ impl Default for Config {
             cache_capacity: 10_000,
             read_connections: 8,
             environment: "production".to_owned(),
+            public_url: String::new(),
+            calls: Calls::default(),
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,
             log_filter: "info,async_nats=warn,sqlx::postgres::notice=warn".to_owned(),
+        }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            daily_api_key: Secret::default(),
+            daily_domain: String::new(),
+            daily_domain_id: String::new(),
+            daily_base_url: "https://api.daily.co/v1".to_owned(),
+            daily_webhook_hmac: Secret::default(),
+            daily_patience_ms: 8_000,
+            expiry_minutes: 60,
         }
     }
 }
@@ -197,9 +246,9 @@ impl Config {
             .try_parsing(false);
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
-        for name in ["DATABASE_URL", "NATS_URL", "JWT_SECRET"] {
+        for (name, setting) in OLD_NAMES {
             if let Ok(value) = std::env::var(name) {
-                variables.insert(format!("CONCIERGE_{name}"), value);
+                variables.insert((*setting).to_owned(), value);
             }
         }
         if let Some(port) = std::env::var("PORT").ok().filter(|port| !port.is_empty()) {
@@ -236,6 +285,14 @@ impl Config {
             *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| invalid())?;
         }
         Ok(key)
+    }
+
+    /// Where clients reach this desk, without a slash at the end.
+    pub fn public_base_url(&self) -> String {
+        match self.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.listen),
+            url => url.to_owned(),
+        }
     }
 
     /// How long a command waits for the read models.
