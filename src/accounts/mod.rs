@@ -4,6 +4,7 @@
 //! again whenever [`Accounts::changes`] fires (and now and then for the token's own time), so that a deactivated account
 //! loses its sockets as fast as its requests.
 
+pub mod devices;
 mod directory;
 mod password;
 mod seed;

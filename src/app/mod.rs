@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::accounts::devices::Devices;
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
@@ -107,6 +108,7 @@ impl App {
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
+            devices: Devices::new(reads.clone()),
             reads,
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],

@@ -40,6 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::health::Probe;
 use self::limits::Limits;
 use crate::accounts::Accounts;
+use crate::accounts::devices::Devices;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
 use crate::log::Log;
@@ -60,6 +61,8 @@ pub struct Api {
     pub freshness: Freshness,
     /// Staff accounts and tokens.
     pub accounts: Accounts,
+    /// Where pushes go.
+    pub devices: Devices,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
