@@ -43,6 +43,7 @@ use crate::accounts::Accounts;
 use crate::accounts::devices::Devices;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
 
@@ -63,6 +64,8 @@ pub struct Api {
     pub accounts: Accounts,
     /// Where pushes go.
     pub devices: Devices,
+    /// Rooms for calls.
+    pub rooms: CallRooms,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
