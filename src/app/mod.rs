@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod doctor;
+pub mod import;
 pub mod projections;
 
 use std::io::Write;
