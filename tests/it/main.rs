@@ -6,9 +6,11 @@ mod support;
 
 mod contract;
 mod feed;
+mod import;
 mod journeys;
 mod log;
 mod nodes;
+mod people;
 mod projections;
 mod projector;
 mod rebuild;
