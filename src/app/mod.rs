@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod doctor;
+pub mod import;
 pub mod projections;
 
 use std::io::Write;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::accounts::devices::Devices;
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
@@ -28,6 +30,7 @@ use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
 use crate::http::{self, Api};
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
 use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
@@ -76,6 +79,7 @@ impl App {
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
+        let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
@@ -108,6 +112,8 @@ impl App {
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
+            devices: Devices::new(reads.clone()),
+            rooms: CallRooms::new(&config, reads.clone()).context("cannot set up calls")?,
             reads,
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],

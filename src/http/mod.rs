@@ -23,6 +23,7 @@ mod rules;
 mod users;
 mod views;
 mod vitals;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,8 +41,10 @@ use utoipa_axum::router::OpenApiRouter;
 use self::health::Probe;
 use self::limits::Limits;
 use crate::accounts::Accounts;
+use crate::accounts::devices::Devices;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
 
@@ -60,6 +63,10 @@ pub struct Api {
     pub freshness: Freshness,
     /// Staff accounts and tokens.
     pub accounts: Accounts,
+    /// Where pushes go.
+    pub devices: Devices,
+    /// Rooms for calls.
+    pub rooms: CallRooms,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
@@ -119,6 +126,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(login::routes())
         .merge(users::routes())
         .merge(donor_queries::routes())
-        .merge(messages::routes());
+        .merge(messages::routes())
+        .merge(webhooks::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }
