@@ -17,6 +17,7 @@ mod rebuild;
 mod relay;
 mod rooms;
 mod servers;
+mod socketio;
 mod stubs;
 mod tail;
 mod tidy;
