@@ -65,6 +65,7 @@ pub struct Config {
 /// What a node does; each can be switched off to scale them apart.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each switches one part of a node")]
 pub struct Roles {
     /// Serves HTTP and the live feed.
     pub api: bool,
@@ -72,6 +73,8 @@ pub struct Roles {
     pub relay: bool,
     /// Keeps the read models.
     pub projector: bool,
+    /// Tells people outside the desk, and fires timers.
+    pub reactions: bool,
 }
 
 /// How much one caller may ask for, per minute; 0 switches a limit off.
@@ -234,7 +237,7 @@ impl Default for Calls {
 
 impl Default for Roles {
     fn default() -> Self {
-        Self { api: true, relay: true, projector: true }
+        Self { api: true, relay: true, projector: true, reactions: true }
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Duty {
     Relay,
     /// Keeping the read models.
     Projector,
+    /// Planning what is to happen outside the desk.
+    Planner,
 }
 
 impl Duty {
@@ -32,6 +34,7 @@ impl Duty {
         match self {
             Self::Relay => 5006,
             Self::Projector => 5007,
+            Self::Planner => 5008,
         }
     }
 
@@ -40,6 +43,7 @@ impl Duty {
         match self {
             Self::Relay => "relay",
             Self::Projector => "projector",
+            Self::Planner => "planner",
         }
     }
 }

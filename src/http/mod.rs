@@ -46,6 +46,7 @@ use crate::dispatch::Dispatcher;
 use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
+use crate::reactions::Deliveries;
 
 pub use self::layers::{ClientAddress, RequestId};
 
@@ -66,6 +67,8 @@ pub struct Api {
     pub devices: Devices,
     /// Rooms for calls.
     pub rooms: CallRooms,
+    /// What was told outside the desk.
+    pub deliveries: Deliveries,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
