@@ -6,6 +6,7 @@
 mod answer;
 pub mod auth;
 mod body;
+mod deliveries;
 mod donor_queries;
 mod errand;
 pub mod error;
@@ -128,6 +129,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(login::routes())
         .merge(users::routes())
         .merge(donor_queries::routes())
-        .merge(messages::routes());
+        .merge(messages::routes())
+        .merge(deliveries::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

@@ -103,6 +103,8 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/v1/messages/admin/{id}", Access::Staff),
     get("/api/v1/messages/admin/{id}", Access::Staff),
     post("/api/v1/messages/system/{id}", Access::Staff),
+    get("/api/v1/deliveries", Access::Staff),
+    post("/api/v1/deliveries/{id}/redeliver", Access::Staff),
 ];
 
 /// The paths of the live feed, which has a door of its own: here only to be spelled.

@@ -12,6 +12,7 @@ mod nodes;
 mod people;
 mod projections;
 mod projector;
+mod reactions;
 mod rebuild;
 mod relay;
 mod servers;
