@@ -32,8 +32,9 @@ use crate::projector::Freshness;
 /// How long a delivery waits for the read models before it makes room for another.
 const FRESH_WITHIN: Duration = Duration::from_secs(2);
 
-/// After how long it asks again.
+/// After how long it asks again; longer if a read model is stopped and waits for an operator.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_STOPPED: Duration = Duration::from_secs(30);
 
 /// What carrying takes. Cheap to clone.
 #[derive(Clone)]
@@ -66,8 +67,10 @@ impl Carrier {
         }
         let Some(target) = Target::parse(&delivery.target) else { return unknown() };
         let Ok(payload) = serde_json::from_value::<Payload>(delivery.payload.clone()) else { return unknown() };
-        if !self.freshness.reached(Partition::of(delivery.query), delivery.position, FRESH_WITHIN).await {
-            return Verdict::NotYet { after: ASK_AGAIN };
+        let partition = Partition::of(delivery.query);
+        if !self.freshness.reached(partition, delivery.position, FRESH_WITHIN).await {
+            let is_stopped = self.freshness.is_stopped(partition);
+            return Verdict::NotYet { after: if is_stopped { ASK_AGAIN_STOPPED } else { ASK_AGAIN } };
         }
         self.try_to(delivery, target, &payload).await.unwrap_or_else(|error| {
             warn!(
