@@ -1,6 +1,7 @@
 //! The event log against a real PostgreSQL.
 
 mod append;
+mod cut;
 mod order;
 mod sealed;
 mod state;
