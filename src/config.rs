@@ -93,6 +93,18 @@ pub struct Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Calls {
+    /// Opens Daily's API. Without it calls are held by the local stand-in, which carries no media.
+    pub daily_api_key: Secret,
+    /// Where Daily's rooms are: `acme` or `acme.daily.co`. Without it, as Daily says.
+    pub daily_domain: String,
+    /// The id of the domain, as Daily's `GET /` tells it. With it, meeting tokens are signed here.
+    pub daily_domain_id: String,
+    /// Daily's API, without a slash at the end.
+    pub daily_base_url: String,
+    /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
+    pub daily_webhook_hmac: Secret,
+    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
+    pub daily_patience_ms: u64,
     /// After how long a room closes by itself, in minutes.
     pub expiry_minutes: u32,
 }
@@ -231,7 +243,15 @@ impl Default for Config {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { expiry_minutes: 60 }
+        Self {
+            daily_api_key: Secret::default(),
+            daily_domain: String::new(),
+            daily_domain_id: String::new(),
+            daily_base_url: "https://api.daily.co/v1".to_owned(),
+            daily_webhook_hmac: Secret::default(),
+            daily_patience_ms: 8_000,
+            expiry_minutes: 60,
+        }
     }
 }
 
@@ -278,6 +298,8 @@ const OLD_NAMES: &[(&str, &str)] = &[
     ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
     ("NATS_URL", "CONCIERGE_NATS_URL"),
     ("JWT_SECRET", "CONCIERGE_JWT_SECRET"),
+    ("DAILY_API_KEY", "CONCIERGE_CALLS__DAILY_API_KEY"),
+    ("DAILY_DOMAIN", "CONCIERGE_CALLS__DAILY_DOMAIN"),
     ("FIREBASE_PROJECT_ID", "CONCIERGE_PUSH__FIREBASE_PROJECT_ID"),
     ("FIREBASE_CLIENT_EMAIL", "CONCIERGE_PUSH__FIREBASE_CLIENT_EMAIL"),
     ("FIREBASE_PRIVATE_KEY", "CONCIERGE_PUSH__FIREBASE_PRIVATE_KEY"),

@@ -105,6 +105,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/v1/messages/system/{id}", Access::Staff),
     get("/api/v1/deliveries", Access::Staff),
     post("/api/v1/deliveries/{id}/redeliver", Access::Staff),
+    post("/api/v1/webhooks/daily", Access::Public),
 ];
 
 /// The paths of the live feed, which has a door of its own: here only to be spelled.

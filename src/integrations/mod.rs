@@ -1,7 +1,7 @@
 //! Outward services, one module each: a client that tries once and says what came of it.
 //!
-//! No client here retries or remembers: whoever calls keeps what is to be sent, and tries again when [`Outcome::Later`]
-//! says so. Without keys for a service its stand-in takes its place and writes to the [`Outbox`].
+//! No client of mail or push retries or remembers: whoever calls keeps what is to be sent, and tries again when
+//! [`Outcome::Later`] says so. Without keys for a service its stand-in takes its place and writes to the [`Outbox`].
 
 pub mod calls;
 pub mod mail;
@@ -10,6 +10,8 @@ pub mod push;
 mod facts;
 mod outbox;
 mod outcome;
+
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -23,4 +25,14 @@ pub enum SetupError {
     /// A setting is missing or makes no sense.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// A client that gives up on its own and follows nobody elsewhere: a redirect would carry a key to a stranger.
+fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("proof-concierge/", env!("CARGO_PKG_VERSION")))
+        .build()
 }
