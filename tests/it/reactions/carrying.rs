@@ -61,8 +61,10 @@ async fn a_node_that_dies_between_sending_and_recording_is_followed_by_another()
     let first = desk.node().await;
     first.opened_by("d-1").await;
     eventually(LIMIT, async || desk.mails().await.len(), |mails| *mails == 1).await;
-    let held = "pg_stat_activity where wait_event = 'advisory' and query like 'update deliveries%'";
+    let held = "pg_stat_activity
+        where datname = current_database() and wait_event = 'advisory' and query like 'update deliveries%'";
     eventually(LIMIT, async || desk.count(held).await, |held| *held == 2).await;
+    eventually(LIMIT, async || desk.deliveries("state = 'skipped'").await, |skipped| *skipped == 1).await;
     drop(first);
     // Its connections die with it; the leases run out.
     desk.execute(&format!("select pg_terminate_backend(pid) from {held}")).await;
@@ -163,7 +165,8 @@ async fn a_channel_that_hangs_delays_no_other() {
     let mut holder = desk.database.pool.begin().await.unwrap();
     holder.execute("lock table local_outbox in access exclusive mode").await.unwrap();
     let query = node.opened_by("d-1").await;
-    let hanging = "pg_stat_activity where wait_event_type = 'Lock' and query like '%local_outbox%'";
+    let hanging = "pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%local_outbox%'";
     eventually(LIMIT, async || desk.count(hanging).await, |hanging| *hanging == 2).await;
     // The call's time is up at once, so its room closes.
     timers::call(&desk, query, now()).await;
