@@ -9,6 +9,7 @@ pub mod push;
 mod facts;
 mod outbox;
 mod outcome;
+mod wire;
 
 use thiserror::Error;
 

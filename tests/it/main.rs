@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test is where time, ids and panics come from")]
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
+mod stubs;
 mod support;
 
 mod contract;
@@ -9,6 +10,7 @@ mod feed;
 mod journeys;
 mod log;
 mod nodes;
+mod notify;
 mod projections;
 mod projector;
 mod rebuild;
