@@ -259,6 +259,13 @@ impl PushCarrier {
     }
 }
 
+impl MailCarrier {
+    /// Whether there is no key, so that the stand-in takes the carrier's place.
+    pub fn is_local(&self) -> bool {
+        [&self.smtp_url, &self.sendgrid_api_key].iter().all(|key| key.expose().is_empty())
+    }
+}
+
 /// Settings that keep the names they had in the old system, and what they are called here.
 const OLD_NAMES: &[(&str, &str)] = &[
     ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),

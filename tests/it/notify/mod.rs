@@ -1,5 +1,6 @@
-//! Notes, sent by the real clients to services that behave as the real ones do.
+//! Notes and mail, sent by the real clients to services that behave as the real ones do.
 
+mod mail;
 mod push;
 
 use proof_concierge::integrations::{Outbox, Outcome};
