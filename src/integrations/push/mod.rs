@@ -1,5 +1,7 @@
 //! Notes on devices: what one says, for whom it is, and who carries it.
 
+pub mod notes;
+
 mod fcm;
 mod local;
 
