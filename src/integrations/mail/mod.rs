@@ -1,5 +1,7 @@
 //! Mail: what a letter is, and who carries it.
 
+pub mod letters;
+
 mod local;
 mod sendgrid;
 mod smtp;
