@@ -335,6 +335,11 @@ impl Config {
         Ok(key)
     }
 
+    /// Whether super admins may look at the local outbox: where stand-ins write to it, and on a developer's machine.
+    pub fn shows_outbox(&self) -> bool {
+        self.push.is_local() || self.mail.is_local() || self.environment == "development"
+    }
+
     /// How long a command waits for the read models.
     pub fn read_your_writes(&self) -> Duration {
         Duration::from_millis(self.read_your_writes_ms)

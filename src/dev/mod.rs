@@ -56,6 +56,15 @@ struct Addresses<'a> {
     database_url: &'a str,
     nats_url: &'a str,
     staff: &'a [Credential],
+    #[serde(skip)]
+    carriers: Carriers,
+}
+
+/// Whether pushes and mail leave this machine.
+#[derive(Clone, Copy, Debug)]
+struct Carriers {
+    push_is_local: bool,
+    mail_is_local: bool,
 }
 
 /// Serves a desk until it is interrupted (Ctrl-C, SIGTERM, SIGHUP), then takes down everything it started.
@@ -80,6 +89,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
         database_url: config.database_url.expose(),
         nats_url: config.nats_url.expose(),
         staff: &staff,
+        carriers: Carriers { push_is_local: config.push.is_local(), mail_is_local: config.mail.is_local() },
     };
     directory.write("dev.json", &serde_json::to_string_pretty(&addresses)?)?;
     table::print(&addresses, &servers, directory.path())?;

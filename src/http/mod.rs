@@ -18,6 +18,7 @@ pub mod limits;
 mod login;
 mod messages;
 mod openapi;
+mod outbox;
 mod routes;
 mod rules;
 mod users;
@@ -42,6 +43,7 @@ use self::limits::Limits;
 use crate::accounts::Accounts;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::Outbox;
 use crate::log::Log;
 use crate::projector::Freshness;
 
@@ -60,6 +62,8 @@ pub struct Api {
     pub freshness: Freshness,
     /// Staff accounts and tokens.
     pub accounts: Accounts,
+    /// What would have been sent if there were keys for it.
+    pub outbox: Outbox,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
@@ -119,6 +123,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(login::routes())
         .merge(users::routes())
         .merge(donor_queries::routes())
-        .merge(messages::routes());
+        .merge(messages::routes())
+        .merge(outbox::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

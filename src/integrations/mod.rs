@@ -14,7 +14,7 @@ mod wire;
 use thiserror::Error;
 
 pub use self::facts::{MessageFacts, QueryFacts};
-pub use self::outbox::{Outbox, Sent};
+pub use self::outbox::{KeptMail, KeptNote, MailDetails, NoteDetails, Outbox};
 pub use self::outcome::Outcome;
 
 /// Why a service cannot be used as configured.

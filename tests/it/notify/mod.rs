@@ -1,6 +1,7 @@
 //! Notes and mail, sent by the real clients to services that behave as the real ones do.
 
 mod mail;
+mod outbox;
 mod push;
 
 use proof_concierge::integrations::{Outbox, Outcome};
