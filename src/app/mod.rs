@@ -29,6 +29,7 @@ use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
 use crate::http::{self, Api};
+use crate::integrations::Outbox;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
 use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
@@ -116,6 +117,7 @@ impl App {
             devices,
             rooms,
             deliveries,
+            outbox: Outbox::new(reads.clone()),
             reads,
             limits: Limits::new(config.limits),
             probes,

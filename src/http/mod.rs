@@ -19,6 +19,7 @@ pub mod limits;
 mod login;
 mod messages;
 mod openapi;
+mod outbox;
 mod routes;
 mod rules;
 mod users;
@@ -45,6 +46,7 @@ use crate::accounts::Accounts;
 use crate::accounts::devices::Devices;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::Outbox;
 use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
@@ -71,6 +73,8 @@ pub struct Api {
     pub rooms: CallRooms,
     /// What was told outside the desk.
     pub deliveries: Deliveries,
+    /// What would have been sent if there were keys for it.
+    pub outbox: Outbox,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
@@ -132,6 +136,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(donor_queries::routes())
         .merge(messages::routes())
         .merge(deliveries::routes())
-        .merge(webhooks::routes());
+        .merge(webhooks::routes())
+        .merge(outbox::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

@@ -10,13 +10,14 @@ pub mod push;
 mod facts;
 mod outbox;
 mod outcome;
+mod wire;
 
 use std::time::Duration;
 
 use thiserror::Error;
 
 pub use self::facts::{MessageFacts, QueryFacts};
-pub use self::outbox::{Outbox, Sent};
+pub use self::outbox::{KeptMail, KeptNote, MailDetails, NoteDetails, Outbox};
 pub use self::outcome::Outcome;
 
 /// Why a service cannot be used as configured.

@@ -9,6 +9,7 @@ mod feed;
 mod journeys;
 mod log;
 mod nodes;
+mod notify;
 mod people;
 mod projections;
 mod projector;

@@ -32,9 +32,9 @@ async fn everybody_who_can_be_told_is_told_once() {
     desk.settled().await;
     let (notes, mails) = (desk.notes().await, desk.mails().await);
     assert_eq!(notes.len(), 1, "{notes:#?}");
-    assert_eq!(notes[0].details["data"]["queryId"], query.to_string());
+    assert_eq!(notes[0].details.data["queryId"], query.to_string());
     assert_eq!(mails.len(), 1, "{mails:#?}");
-    assert_eq!(mails[0].recipient, "ada@example.org");
+    assert_eq!(mails[0].to, "ada@example.org");
     assert_eq!(desk.deliveries("state = 'sent'").await, 2);
     assert_eq!(desk.deliveries("state = 'skipped' and target = 'holder'").await, 1, "nobody holds it who would read");
     assert_eq!(desk.deliveries("true").await, 3);

@@ -17,7 +17,7 @@ use proof_concierge::app::App;
 use proof_concierge::config::Config;
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::dispatch::{CommandContext, Dispatcher, Outcome};
-use proof_concierge::integrations::{Outbox, Sent};
+use proof_concierge::integrations::{KeptMail, KeptNote, Outbox};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -103,13 +103,12 @@ impl Desk {
         self.dispatcher.query(query, command, &context).await.unwrap()
     }
 
-    /// What was told of some channel: titles or subjects, newest first.
-    async fn notes(&self) -> Vec<Sent> {
-        self.outbox.notes().await.unwrap()
+    async fn notes(&self) -> Vec<KeptNote> {
+        self.outbox.notes(200).await.unwrap()
     }
 
-    async fn mails(&self) -> Vec<Sent> {
-        self.outbox.mails().await.unwrap()
+    async fn mails(&self) -> Vec<KeptMail> {
+        self.outbox.mails(200).await.unwrap()
     }
 
     /// How many rows fulfil a condition on `deliveries`.
