@@ -24,7 +24,8 @@ use crate::accounts::{Accounts, User};
 use crate::clock;
 use crate::integrations::Outcome;
 use crate::integrations::calls::{CallRooms, ProviderError};
-use crate::integrations::mail::Mailer;
+use crate::integrations::mail::{Mailer, letters};
+use crate::integrations::push::notes::{Reader, note};
 use crate::integrations::push::{self, Note, Push, TargetKind};
 use crate::log::Log;
 use crate::projector::Freshness;
@@ -101,13 +102,13 @@ impl Carrier {
                 let devices = self.devices.of_staff(&[person]).await?;
                 let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
-                self.push(device, || compose::note(compose::Reader::Staff, alert, &facts)).await
+                self.push(device, || note(Reader::Staff, alert, &facts)).await
             }
             (Matter::Push(alert), Target::DonorDevice(id)) => {
                 let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
                 let device = devices.into_iter().find(|device| device.id == id);
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
-                self.push(device, || compose::note(compose::Reader::Donor, alert, &facts)).await
+                self.push(device, || note(Reader::Donor, alert, &facts)).await
             }
             (Matter::Mail(letter), Target::Mailbox(person)) => {
                 let reader = self.addressee(person);
@@ -115,7 +116,7 @@ impl Carrier {
                     return Ok(skipped("nobody reads that mailbox"));
                 };
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
-                let mail = compose::letter(letter, to, &facts, &self.frontend_url);
+                let mail = letters::letter(letter, to, &facts, &self.frontend_url);
                 Ok(verdict(self.mailer.send(&mail, &format!("delivery-{}", delivery.id)).await))
             }
             (Matter::Push(_), Target::Mailbox(_) | Target::Room(_))
@@ -125,14 +126,14 @@ impl Carrier {
     }
 
     /// Puts a note on a device, if it still belongs to whom the note is for. One that is gone for good is forgotten.
-    async fn push(&self, device: Option<Device>, note: impl FnOnce() -> Note) -> Result<Verdict, sqlx::Error> {
+    async fn push(&self, device: Option<Device>, write: impl FnOnce() -> Note) -> Result<Verdict, sqlx::Error> {
         let Some(device) = device else { return Ok(skipped("the device was forgotten")) };
         let kind = match device.kind {
             DeviceKind::Token => TargetKind::Token,
             DeviceKind::Fid => TargetKind::Fid,
         };
         let to = push::Target { kind, value: device.value };
-        let outcome = self.push.send(&to, &note()).await;
+        let outcome = self.push.send(&to, &write()).await;
         if outcome == Outcome::Gone {
             self.devices.forget(device.id).await?;
         }

@@ -1,7 +1,5 @@
 //! Gathers what a note or a letter is written from, at the time of sending.
 
-use std::collections::BTreeMap;
-
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::donor_query::event::Author;
 use aggregates::ids::{MessageId, QueryId};
@@ -13,9 +11,7 @@ use projections::messages::{self, MessageRow, SenderType};
 use projections::queries::QueryRow;
 
 use super::carry::Carrier;
-use super::plan::{self, Matter};
-use crate::integrations::mail::Mail;
-use crate::integrations::push::{Note, NoteKind};
+use super::plan::Matter;
 use crate::integrations::{MessageFacts, QueryFacts};
 
 /// What a delivery about a query is written from.
@@ -83,29 +79,4 @@ fn author(row: &MessageRow) -> Author {
         (SenderType::Donor, _) => Author::Donor,
         (SenderType::System, _) | (SenderType::Admin, None) => Author::System,
     }
-}
-
-/// Who reads a note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
-    Staff,
-    Donor,
-}
-
-/// A note that names its occasion and its query.
-pub(super) fn note(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Note {
-    let title = match reader {
-        Reader::Staff => format!("Query {} of {}", facts.query, facts.donor),
-        Reader::Donor => format!("Your query {}", facts.query),
-    };
-    let occasion = plan::kind(serde_json::to_value(alert));
-    let data = BTreeMap::from([("queryId", facts.query.to_string()), ("type", occasion.clone())]);
-    Note { title, body: occasion, data, kind: NoteKind::Ordinary }
-}
-
-/// A letter that names its occasion and its query.
-pub(super) fn letter(letter: &Letter, to: &str, facts: &QueryFacts, frontend_url: &str) -> Mail {
-    let subject = format!("Query {}: {}", facts.query, plan::kind(serde_json::to_value(letter)));
-    let text = format!("{frontend_url}/donor-queries/{}", facts.query);
-    Mail { to: to.to_owned(), subject, html: text.clone(), text }
 }

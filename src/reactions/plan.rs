@@ -125,7 +125,7 @@ impl Payload {
 }
 
 /// The word by which the JSON of an occasion is told from others.
-pub(super) fn kind(json: serde_json::Result<serde_json::Value>) -> String {
+fn kind(json: serde_json::Result<serde_json::Value>) -> String {
     json.ok().and_then(|json| Some(json.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
 }
 
