@@ -4,11 +4,13 @@ use aggregates::donor_query::DonorQueryCommand;
 use aggregates::people::{Role, Staff};
 use chrono::{DateTime, Utc};
 use projections::Projection;
+use proof_concierge::accounts::devices::DeviceKind;
+use proof_concierge::config::MailCarrier;
 use proof_concierge::projector::rebuild::rebuild;
 
-use sqlx::Executor;
-
 use super::{LIMIT, desk, timers};
+use crate::stubs::fcm::{FcmStub, fault};
+use crate::stubs::smtp::{BadDay, SmtpStub};
 use crate::support::eventually::eventually;
 use crate::support::node;
 
@@ -92,25 +94,55 @@ async fn two_nodes_share_the_work_and_send_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_failed_too_often_waits_for_staff_and_is_sent_when_they_ask() {
-    let desk = desk().await;
-    let node = desk.node().await;
-    desk.execute("alter table local_outbox rename to broken_outbox").await;
+async fn a_dead_letter_is_sent_when_staff_ask() {
+    let (desk, smtp) = (desk().await, SmtpStub::start().await);
+    smtp.spoil(BadDay::Refuses(550));
+    let node = desk.node_with(|config| config.mail = smtp.settings()).await;
     node.opened_by("d-1").await;
-    let failing = "channel = 'mail' and target like 'mailbox:%' and state = 'pending' and reason is not null";
-    eventually(LIMIT, async || desk.deliveries(failing).await, |failing| *failing == 1).await;
-    desk.execute("update deliveries set attempts = 7, due_at = now() where channel = 'mail'").await;
-    eventually(LIMIT, async || desk.deliveries("state = 'dead'").await, |dead| *dead == 1).await;
-    desk.execute("alter table broken_outbox rename to local_outbox").await;
+    eventually(LIMIT, async || desk.deliveries("state = 'dead' and attempts = 1").await, |dead| *dead == 1).await;
     let ada = node.ada().await;
     let dead = ada.get("/api/v1/deliveries?state=dead&channel=mail").await.expect(200);
     let id = dead.at("/data/0/id").as_i64().unwrap();
-    assert_eq!((dead.at("/data/0/attempts"), dead.at("/data/0/kind")), (&8.into(), &"query_opened".into()));
+    assert_eq!(dead.at("/data/0/kind"), "query_opened");
+    assert!(dead.at("/data/0/reason").as_str().unwrap().contains("550"), "{dead}");
     let again = ada.post(&format!("/api/v1/deliveries/{id}/redeliver"), &serde_json::json!({})).await.expect(200);
     assert_eq!(again.at("/data/state"), "pending");
     let sent = format!("id = {id} and state = 'sent' and attempts = 1 and reason is null");
     eventually(LIMIT, async || desk.deliveries(&sent).await, |sent| *sent == 1).await;
-    assert_eq!(desk.mails().await.len(), 1);
+    let letters = smtp.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].to, ["ada@example.org"]);
+    assert!(letters[0].text.contains(&format!("delivery-{id}@")), "named after its delivery: {}", letters[0].text);
+    assert!(letters[0].text.contains("Where does the sample go?"), "{}", letters[0].text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_fails_for_now_is_tried_again_and_left_to_staff_in_the_end() {
+    let (desk, smtp) = (desk().await, SmtpStub::start().await);
+    (0..2).for_each(|_| smtp.spoil(BadDay::Refuses(451)));
+    let node = desk.node_with(|config| config.mail = smtp.settings()).await;
+    node.opened_by("d-1").await;
+    let failing = "target like 'mailbox:%' and state = 'pending' and attempts = 1 and due_at > now() + interval '30 s'";
+    eventually(LIMIT, async || desk.deliveries(failing).await, |failing| *failing == 1).await;
+    desk.execute("update deliveries set attempts = 7, due_at = now() where target like 'mailbox:%'").await;
+    eventually(LIMIT, async || desk.deliveries("state = 'dead' and attempts = 8").await, |dead| *dead == 1).await;
+    assert!(smtp.letters().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_device_that_is_gone_is_forgotten_and_the_others_ring() {
+    let (desk, fcm) = (desk().await, FcmStub::start().await);
+    desk.devices.register_staff(desk.ada.id, DeviceKind::Token, "ada-tablet-0123456789-0123").await.unwrap();
+    fcm.answer(fault(404, "UNREGISTERED"));
+    let node = desk.node_with(|config| config.push = fcm.settings()).await;
+    node.opened_by("d-1").await;
+    desk.settled().await;
+    assert_eq!(desk.deliveries("state = 'skipped' and reason = 'the device is gone'").await, 1);
+    assert_eq!(desk.deliveries("state = 'sent' and channel = 'push'").await, 1);
+    assert_eq!(desk.devices.of_staff(&[desk.ada.id]).await.unwrap().len(), 1);
+    node.opened_by("d-2").await;
+    desk.settled().await;
+    assert_eq!(desk.deliveries("state = 'sent' and channel = 'push'").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -160,22 +192,20 @@ async fn a_note_that_waited_too_long_is_not_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_channel_that_hangs_delays_no_other() {
-    let desk = desk().await;
-    let node = desk.node().await;
-    let mut holder = desk.database.pool.begin().await.unwrap();
-    holder.execute("lock table local_outbox in access exclusive mode").await.unwrap();
-    let query = node.opened_by("d-1").await;
-    let hanging = "pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like '%local_outbox%'";
-    eventually(LIMIT, async || desk.count(hanging).await, |hanging| *hanging == 2).await;
-    // The call's time is up at once, so its room closes.
-    timers::call(&desk, query, now()).await;
-    let closed = "channel = 'room' and state = 'sent'";
-    eventually(LIMIT, async || desk.deliveries(closed).await, |closed| *closed == 1).await;
-    assert_eq!(desk.deliveries("state = 'sent'").await, 1, "notes and mail hang");
-    holder.rollback().await.unwrap();
-    desk.settled().await;
-    assert_eq!(desk.mails().await.len(), 1);
+    let (desk, smtp) = (desk().await, SmtpStub::start().await);
+    (0..8).for_each(|_| smtp.spoil(BadDay::Silent));
+    let patient = MailCarrier { timeout_ms: 20_000, ..smtp.settings() };
+    let node = desk.node_with(|config| config.mail = patient).await;
+    for donor in 0..8 {
+        let query = node.opened_by(&format!("d-{donor}")).await;
+        if donor == 7 {
+            // Its time is up at once, so its room closes.
+            timers::call(&desk, query, now()).await;
+        }
+    }
+    let told = "state = 'sent' and (channel = 'room' or target like 'staff-device:%')";
+    eventually(LIMIT, async || desk.deliveries(told).await, |told| *told >= 9).await;
+    assert_eq!(desk.deliveries("channel = 'mail' and state = 'sent'").await, 0, "letters hang");
 }
 
 fn now() -> DateTime<Utc> {
