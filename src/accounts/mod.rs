@@ -6,6 +6,7 @@
 
 pub mod devices;
 mod directory;
+mod moved;
 mod password;
 mod seed;
 mod store;
@@ -28,6 +29,7 @@ use self::token::{Claims, Tokens};
 use crate::clock;
 use crate::config::Secret;
 
+pub use self::moved::{MovedIn, MovedUser, move_in};
 pub use self::seed::seed;
 pub use self::user::{NewUser, User, role_word};
 

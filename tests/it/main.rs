@@ -6,6 +6,7 @@ mod support;
 
 mod contract;
 mod feed;
+mod import;
 mod journeys;
 mod log;
 mod nodes;
