@@ -65,6 +65,7 @@ pub struct Config {
 /// What a node does; each can be switched off to scale them apart.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each switches one part of a node")]
 pub struct Roles {
     /// Serves HTTP and the live feed.
     pub api: bool,
@@ -72,6 +73,8 @@ pub struct Roles {
     pub relay: bool,
     /// Keeps the read models.
     pub projector: bool,
+    /// Tells people outside the desk, and fires timers.
+    pub reactions: bool,
 }
 
 /// How much one caller may ask for, per minute; 0 switches a limit off.
@@ -254,7 +257,7 @@ impl Default for Calls {
 
 impl Default for Roles {
     fn default() -> Self {
-        Self { api: true, relay: true, projector: true }
+        Self { api: true, relay: true, projector: true, reactions: true }
     }
 }
 
@@ -290,6 +293,22 @@ impl Default for MailCarrier {
     }
 }
 
+impl PushCarrier {
+    /// Whether there is no key, so that the stand-in takes the carrier's place.
+    pub fn is_local(&self) -> bool {
+        let keys = [self.fcm_service_account.expose(), self.firebase_private_key.expose()];
+        let names = [self.firebase_project_id.as_str(), self.firebase_client_email.as_str()];
+        keys.into_iter().chain(names).all(|part| part.trim().is_empty())
+    }
+}
+
+impl MailCarrier {
+    /// Whether there is no key, so that the stand-in takes the carrier's place.
+    pub fn is_local(&self) -> bool {
+        [&self.smtp_url, &self.sendgrid_api_key].iter().all(|key| key.expose().is_empty())
+    }
+}
+
 /// Settings that keep the names they had in the old system, and what they are called here.
 const OLD_NAMES: &[(&str, &str)] = &[
     ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
@@ -321,7 +340,7 @@ impl Config {
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
         for (old, name) in OLD_NAMES {
-            if let Ok(value) = std::env::var(old) {
+            if let Some(value) = std::env::var(old).ok().filter(|value| !value.is_empty()) {
                 variables.insert((*name).to_owned(), value);
             }
         }
@@ -367,6 +386,11 @@ impl Config {
             "" => format!("http://{}", self.listen),
             url => url.to_owned(),
         }
+    }
+
+    /// Whether super admins may look at the local outbox: where stand-ins write to it, and on a developer's machine.
+    pub fn shows_outbox(&self) -> bool {
+        self.push.is_local() || self.mail.is_local() || self.environment == "development"
     }
 
     /// How long a command waits for the read models.

@@ -27,6 +27,8 @@ pub enum Duty {
     Relay,
     /// Keeping the read models.
     Projector,
+    /// Planning what is to happen outside the desk.
+    Planner,
 }
 
 impl Duty {
@@ -35,6 +37,7 @@ impl Duty {
         match self {
             Self::Relay => 5006,
             Self::Projector => 5007,
+            Self::Planner => 5008,
         }
     }
 
@@ -43,6 +46,7 @@ impl Duty {
         match self {
             Self::Relay => "relay",
             Self::Projector => "projector",
+            Self::Planner => "planner",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod network;
 pub mod projector;
 pub mod push;
+pub mod reactions;
 pub mod refusal;
 pub mod relay;
 pub mod tail;

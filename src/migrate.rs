@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "create projection dead letters", include_str!("../migrations/0004_create_projection_dead_letters.sql")),
     (5, "create devices", include_str!("../migrations/0005_create_devices.sql")),
     (6, "create call rooms", include_str!("../migrations/0006_create_call_rooms.sql")),
+    (7, "create deliveries", include_str!("../migrations/0007_create_deliveries.sql")),
     (8, "create local outbox", include_str!("../migrations/0008_create_local_outbox.sql")),
 ];
 

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod audit;
 pub mod doctor;
 pub mod import;
+mod outside;
 pub mod projections;
 
 use std::io::Write;
@@ -22,7 +23,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
-use crate::accounts::devices::Devices;
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
@@ -30,7 +30,7 @@ use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
 use crate::http::{self, Api};
-use crate::integrations::calls::CallRooms;
+use crate::integrations::Outbox;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
 use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
@@ -107,16 +107,22 @@ impl App {
         };
         let push = Push::start(sources, settings, &serving.tasks, &serving.stop);
         let dispatcher = Dispatcher::new(log.clone());
+        let carrier = outside::carrier(&config, &log, &reads, &freshness, &accounts)?;
+        let (devices, rooms) = (carrier.devices.clone(), carrier.rooms.clone());
+        let (reacting, mut probes) = (Stage::new("reactions"), vec![nats_probe(bus.clone())]);
+        let deliveries = outside::start(&config, &reacting, &mut probes, &carrier, bus, dispatcher.clone())?;
         let api = Api {
             dispatcher,
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
-            devices: Devices::new(reads.clone()),
-            rooms: CallRooms::new(&config, reads.clone()).context("cannot set up calls")?,
+            devices,
+            rooms,
+            deliveries,
+            outbox: Outbox::new(reads.clone()),
             reads,
             limits: Limits::new(config.limits),
-            probes: vec![nats_probe(bus)],
+            probes,
             metrics: telemetry::metrics()?,
             started,
             config,
@@ -124,7 +130,7 @@ impl App {
         let router = http::router(Arc::new(api), push::router(push), push::openapi());
         serving.tasks.spawn(serve(listener, router, serving.stop.clone()));
         info!("Serving on {address}");
-        Ok(Self { address, accounts, log, stages: vec![serving, reading, distribution] })
+        Ok(Self { address, accounts, log, stages: vec![serving, reacting, reading, distribution] })
     }
 
     /// Where it serves.
@@ -137,7 +143,7 @@ impl App {
         &self.accounts
     }
 
-    /// Finishes what is under way and stops, in the order of the data backwards: server, readers, relay, log.
+    /// Finishes what is under way and stops, in the order of the data backwards: server, reactions, readers, relay, log.
     pub async fn stop(self) {
         for stage in self.stages {
             stage.end().await;

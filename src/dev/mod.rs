@@ -59,6 +59,15 @@ struct Addresses<'a> {
     staff: &'a [Credential],
     #[serde(skip)]
     calls: Provider,
+    #[serde(skip)]
+    carriers: Carriers,
+}
+
+/// Whether pushes and mail leave this machine.
+#[derive(Clone, Copy, Debug)]
+struct Carriers {
+    push_is_local: bool,
+    mail_is_local: bool,
 }
 
 /// Serves a desk until it is interrupted (Ctrl-C, SIGTERM, SIGHUP), then takes down everything it started.
@@ -84,6 +93,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
         nats_url: config.nats_url.expose(),
         staff: &staff,
         calls: Provider::configured(&config.calls),
+        carriers: Carriers { push_is_local: config.push.is_local(), mail_is_local: config.mail.is_local() },
     };
     directory.write("dev.json", &serde_json::to_string_pretty(&addresses)?)?;
     table::print(&addresses, &servers, directory.path())?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use super::{Addresses, Servers};
+use super::{Addresses, Carriers, Servers};
 
 /// Writes the table to the standard output.
 pub(super) fn print(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> io::Result<()> {
@@ -32,6 +32,13 @@ fn rows(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> Vec<(S
     rows.push(("Calls".to_owned(), addresses.calls.note().unwrap_or("held at Daily.co").to_owned()));
     rows.push(("PostgreSQL".to_owned(), origin(servers.postgres.is_some()).to_owned()));
     rows.push(("NATS".to_owned(), origin(servers.nats.is_some()).to_owned()));
+    let Carriers { push_is_local, mail_is_local } = addresses.carriers;
+    let carrier = |is_local| if is_local { "not sent, kept in the local outbox" } else { "sent with the keys given" };
+    rows.push(("Push".to_owned(), carrier(push_is_local).to_owned()));
+    rows.push(("Mail".to_owned(), carrier(mail_is_local).to_owned()));
+    if push_is_local || mail_is_local {
+        rows.push(("Local outbox".to_owned(), format!("{base_url}/api/v1/local/outbox, as superadmin")));
+    }
     if let Some(postgres) = servers.postgres.as_ref().filter(|postgres| !postgres.home().starts_with(data_dir)) {
         let why = "where the user postgres can reach it";
         rows.push(("Cluster".to_owned(), format!("{}, {why}", postgres.home().display())));

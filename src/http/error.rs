@@ -75,6 +75,14 @@ pub enum ApiError {
         /// For people.
         message: Cow<'static, str>,
     },
+    /// Where things stand now, it cannot be done.
+    #[error("{message}")]
+    Conflict {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: Cow<'static, str>,
+    },
     /// A rule of the query stands against it.
     #[error(transparent)]
     Refused(#[from] DonorQueryError),
@@ -140,7 +148,9 @@ impl ApiError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(refusal) => refusal_status(refusal),
-            Self::DonorHasOpenQuery(_) | Self::Contended | Self::InFlight => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::DonorHasOpenQuery(_) | Self::Contended | Self::InFlight => {
+                StatusCode::CONFLICT
+            }
             Self::VersionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
             Self::KeyReused | Self::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -152,7 +162,7 @@ impl ApiError {
     fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "validation_failed",
-            Self::Malformed { code, .. } | Self::Unprocessable { code, .. } => code,
+            Self::Malformed { code, .. } | Self::Unprocessable { code, .. } | Self::Conflict { code, .. } => code,
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound(_) => "not_found",

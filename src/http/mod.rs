@@ -6,6 +6,7 @@
 mod answer;
 pub mod auth;
 mod body;
+mod deliveries;
 mod donor_queries;
 mod errand;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod limits;
 mod login;
 mod messages;
 mod openapi;
+mod outbox;
 mod routes;
 mod rules;
 mod users;
@@ -44,9 +46,11 @@ use crate::accounts::Accounts;
 use crate::accounts::devices::Devices;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::Outbox;
 use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
+use crate::reactions::Deliveries;
 
 pub use self::layers::{ClientAddress, RequestId};
 
@@ -67,6 +71,10 @@ pub struct Api {
     pub devices: Devices,
     /// Rooms for calls.
     pub rooms: CallRooms,
+    /// What was told outside the desk.
+    pub deliveries: Deliveries,
+    /// What would have been sent if there were keys for it.
+    pub outbox: Outbox,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
@@ -127,6 +135,8 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(users::routes())
         .merge(donor_queries::routes())
         .merge(messages::routes())
-        .merge(webhooks::routes());
+        .merge(deliveries::routes())
+        .merge(webhooks::routes())
+        .merge(outbox::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

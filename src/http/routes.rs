@@ -103,7 +103,10 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/v1/messages/admin/{id}", Access::Staff),
     get("/api/v1/messages/admin/{id}", Access::Staff),
     post("/api/v1/messages/system/{id}", Access::Staff),
+    get("/api/v1/deliveries", Access::Staff),
+    post("/api/v1/deliveries/{id}/redeliver", Access::Staff),
     post("/api/v1/webhooks/daily", Access::Public),
+    get("/api/v1/local/outbox", Access::SuperAdmin),
 ];
 
 /// The paths of the live feed, which has a door of its own: here only to be spelled.

@@ -1,7 +1,7 @@
 //! Outward services, one module each: a client that tries once and says what came of it.
 //!
-//! No client here retries or remembers: whoever calls keeps what is to be sent, and tries again when [`Outcome::Later`]
-//! says so. Without keys for a service its stand-in takes its place and writes to the [`Outbox`].
+//! No client of mail or push retries or remembers: whoever calls keeps what is to be sent, and tries again when
+//! [`Outcome::Later`] says so. Without keys for a service its stand-in takes its place and writes to the [`Outbox`].
 
 pub mod calls;
 pub mod mail;
@@ -10,13 +10,14 @@ pub mod push;
 mod facts;
 mod outbox;
 mod outcome;
+mod wire;
 
 use std::time::Duration;
 
 use thiserror::Error;
 
 pub use self::facts::{MessageFacts, QueryFacts};
-pub use self::outbox::{Outbox, Sent};
+pub use self::outbox::{KeptMail, KeptNote, MailDetails, NoteDetails, Outbox};
 pub use self::outcome::Outcome;
 
 /// Why a service cannot be used as configured.

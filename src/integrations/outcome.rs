@@ -32,4 +32,9 @@ impl Outcome {
     pub(super) fn later(why: impl Into<String>) -> Self {
         Self::Later { after: None, why: why.into() }
     }
+
+    /// Never like this.
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        Self::Failed { why: why.into() }
+    }
 }

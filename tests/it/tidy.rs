@@ -23,8 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("projector", &["bus", "clock", "config", "database", "lease", "log", "tail"]),
     ("push", &["accounts", "bus", "config", "log", "network", "projector", "refusal", "tail"]),
     ("integrations", &["clock", "config"]),
-    ("reactions", &["bus", "log", "tail", "dispatch", "integrations", "clock"]),
-    ("timers", &["dispatch", "log", "database", "clock"]),
+    ("reactions", &["accounts", "bus", "clock", "dispatch", "integrations", "lease", "log", "projector", "tail"]),
     ("accounts", &["config", "clock", "database"]),
     ("dashboard", &[]),
     (
@@ -39,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "log",
             "network",
             "projector",
+            "reactions",
             "refusal",
         ],
     ),

@@ -1,10 +1,8 @@
 //! The stand-in for a push service.
 
-use serde_json::json;
-
 use super::{Note, NoteKind, Target};
 use crate::integrations::Outcome;
-use crate::integrations::outbox::{Channel, Entry, Outbox};
+use crate::integrations::outbox::{Channel, Entry, NoteDetails, Outbox};
 
 /// How much of a device's token is shown: enough to tell two apart, too little to send to it.
 const SHOWN: usize = 8;
@@ -28,16 +26,14 @@ impl LocalPush {
             NoteKind::Call { .. } => "call",
             NoteKind::Silent => "silent",
         };
+        let data = note.data.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let entry = Entry {
             channel: Channel::Push,
             recipient: &recipient,
             title: &note.title,
             body: &note.body,
-            details: json!({ "kind": kind, "data": note.data }),
+            details: NoteDetails { kind: kind.to_owned(), data },
         };
-        match self.outbox.keep(entry).await {
-            Ok(id) => Outcome::Sent { id: Some(format!("local-{id}")) },
-            Err(_) => Outcome::later("the local outbox is unavailable"),
-        }
+        self.outbox.keep(entry).await
     }
 }

@@ -1,10 +1,14 @@
 //! Notes on devices: what one says, for whom it is, and who carries it.
 
+pub mod notes;
+
+mod fcm;
 mod local;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::fcm::Fcm;
 use self::local::LocalPush;
 use super::{Outbox, Outcome, SetupError};
 use crate::config::{PushCarrier, Secret};
@@ -59,14 +63,19 @@ pub enum NoteKind {
 /// Who carries notes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Push {
+    /// Firebase Cloud Messaging.
+    Fcm(Fcm),
     /// Nobody: they are written to the outbox.
     Local(LocalPush),
 }
 
 impl Push {
     /// The carrier that the settings name.
-    pub fn new(_settings: &PushCarrier, outbox: Outbox) -> Result<Self, SetupError> {
-        Ok(Self::Local(LocalPush::new(outbox)))
+    pub fn new(settings: &PushCarrier, outbox: Outbox) -> Result<Self, SetupError> {
+        if settings.is_local() {
+            return Ok(Self::Local(LocalPush::new(outbox)));
+        }
+        Fcm::new(settings).map(Self::Fcm)
     }
 
     /// Whether notes stay here.
@@ -77,6 +86,7 @@ impl Push {
     /// Tries once to put a note on a device.
     pub async fn send(&self, target: &Target, note: &Note) -> Outcome {
         match self {
+            Self::Fcm(fcm) => fcm.send(target, note).await,
             Self::Local(local) => local.send(target, note).await,
         }
     }

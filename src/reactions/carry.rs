@@ -1,0 +1,243 @@
+//! Carries one delivery: looks whether there is still a reason for it, finds out who is meant, writes it and sends it.
+//!
+//! Everything is looked up at the time of sending, from read models that have the fact it is about: whoever holds the
+//! query now hears of it, a donor who was erased is in no letter, and a call that is over rings nowhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aggregates::ids::{CallId, UserId};
+use aggregates::personal::Personal;
+use aggregates::policy::{Alert, Audience, Letter};
+use aggregates::recorded::Partition;
+use aggregates::vocabulary::QueryStatus;
+use projections::queries::QueryRow;
+use projections::{ReadPool, calls, queries};
+use tracing::warn;
+
+use super::compose;
+use super::plan::{Matter, Payload, RoomMatter};
+use super::store::{Delivery, Verdict};
+use super::target::Target;
+use crate::accounts::devices::{Device, DeviceKind, Devices};
+use crate::accounts::{Accounts, User};
+use crate::clock;
+use crate::integrations::Outcome;
+use crate::integrations::calls::{CallRooms, ProviderError};
+use crate::integrations::mail::{Mailer, letters};
+use crate::integrations::push::notes::{Reader, note};
+use crate::integrations::push::{self, Note, Push, TargetKind};
+use crate::log::Log;
+use crate::projector::Freshness;
+
+/// How long a delivery waits for the read models before it makes room for another.
+const FRESH_WITHIN: Duration = Duration::from_secs(2);
+
+/// After how long it asks again; longer if a read model is stopped and waits for an operator.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_STOPPED: Duration = Duration::from_secs(30);
+
+/// What carrying takes. Cheap to clone.
+#[derive(Clone)]
+pub struct Carrier {
+    /// Facts, for words that no read model keeps.
+    pub log: Log,
+    /// The read models.
+    pub reads: ReadPool,
+    /// How far they are.
+    pub freshness: Freshness,
+    /// Staff.
+    pub accounts: Accounts,
+    /// Their devices, and donors'.
+    pub devices: Devices,
+    /// Puts notes on devices.
+    pub push: Push,
+    /// Sends letters.
+    pub mailer: Mailer,
+    /// Where the dashboard is; letters link to it.
+    pub frontend_url: String,
+    /// Closes rooms.
+    pub rooms: CallRooms,
+}
+
+impl Carrier {
+    /// Tries to carry a delivery, once. Can be dropped at any point; then it may have been sent.
+    pub(super) async fn carry(&self, delivery: &Delivery) -> Verdict {
+        if delivery.expires_at.is_some_and(|end| end <= clock::now()) {
+            return skipped("too late");
+        }
+        let Some(target) = Target::parse(&delivery.target) else { return unknown() };
+        let Ok(payload) = serde_json::from_value::<Payload>(delivery.payload.clone()) else { return unknown() };
+        let partition = Partition::of(delivery.query);
+        if !self.freshness.reached(partition, delivery.position, FRESH_WITHIN).await {
+            let is_stopped = self.freshness.is_stopped(partition);
+            return Verdict::NotYet { after: if is_stopped { ASK_AGAIN_STOPPED } else { ASK_AGAIN } };
+        }
+        self.try_to(delivery, target, &payload).await.unwrap_or_else(|error| {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Cannot look up what the delivery {} is about", delivery.id
+            );
+            Verdict::Again { after: Duration::ZERO, why: "the database failed".to_owned() }
+        })
+    }
+
+    async fn try_to(&self, delivery: &Delivery, target: Target, payload: &Payload) -> Result<Verdict, sqlx::Error> {
+        if let (Matter::Room(RoomMatter::CloseRoom), Target::Room(call)) = (&payload.matter, target) {
+            return self.close_room(call).await;
+        }
+        let Some(query) = queries::find(&self.reads, delivery.query).await? else {
+            return Ok(skipped("the query was deleted"));
+        };
+        if query.donor == Personal::Erased(true).as_str() {
+            return Ok(skipped("the donor was erased"));
+        }
+        if let Some(why) = outdated(&payload.matter, &query) {
+            return Ok(skipped(why));
+        }
+        match (&payload.matter, target) {
+            (Matter::Push(_), Target::Audience(to)) => Ok(each(self.devices_of(to, &query).await?)),
+            (Matter::Mail(_), Target::Audience(to)) => Ok(each(self.mailboxes_of(to, &query))),
+            (Matter::Push(alert), Target::StaffDevice(person, id)) => {
+                let devices = self.devices.of_staff(&[person]).await?;
+                let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
+                let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
+                self.push(device, || note(Reader::Staff, alert, &facts)).await
+            }
+            (Matter::Push(alert), Target::DonorDevice(id)) => {
+                let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
+                let device = devices.into_iter().find(|device| device.id == id);
+                let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
+                self.push(device, || note(Reader::Donor, alert, &facts)).await
+            }
+            (Matter::Mail(letter), Target::Mailbox(person)) => {
+                let reader = self.addressee(person);
+                let Some(to) = reader.as_ref().and_then(|reader| reader.email.as_deref()) else {
+                    return Ok(skipped("nobody reads that mailbox"));
+                };
+                let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
+                let mail = letters::letter(letter, to, &facts, &self.frontend_url);
+                Ok(verdict(self.mailer.send(&mail, &format!("delivery-{}", delivery.id)).await))
+            }
+            (Matter::Push(_), Target::Mailbox(_) | Target::Room(_))
+            | (Matter::Mail(_), Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_))
+            | (Matter::Room(_), _) => Ok(unknown()),
+        }
+    }
+
+    /// Puts a note on a device, if it still belongs to whom the note is for. One that is gone for good is forgotten.
+    async fn push(&self, device: Option<Device>, write: impl FnOnce() -> Note) -> Result<Verdict, sqlx::Error> {
+        let Some(device) = device else { return Ok(skipped("the device was forgotten")) };
+        let kind = match device.kind {
+            DeviceKind::Token => TargetKind::Token,
+            DeviceKind::Fid => TargetKind::Fid,
+        };
+        let to = push::Target { kind, value: device.value };
+        let outcome = self.push.send(&to, &write()).await;
+        if outcome == Outcome::Gone {
+            self.devices.forget(device.id).await?;
+        }
+        Ok(verdict(outcome))
+    }
+
+    async fn close_room(&self, call: CallId) -> Result<Verdict, sqlx::Error> {
+        let Some(call) = calls::find(&self.reads, call).await? else { return Ok(skipped("there is no such call")) };
+        let again = |why: String| Verdict::Again { after: Duration::ZERO, why };
+        Ok(match self.rooms.close_room(&call.provider, &call.room_name).await {
+            Ok(()) | Err(ProviderError::RoomClosed) => Verdict::Sent(None),
+            // Somebody may mend the settings meanwhile.
+            Err(error @ (ProviderError::Unavailable(_) | ProviderError::Misconfigured(_))) => again(error.to_string()),
+            Err(error @ ProviderError::Refused(_)) => Verdict::Dead(error.to_string()),
+        })
+    }
+
+    /// The devices of an audience.
+    async fn devices_of(&self, to: Audience, query: &QueryRow) -> Result<Vec<Target>, sqlx::Error> {
+        let Some(people) = self.staff_of(to, query) else {
+            let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
+            return Ok(devices.iter().map(|device| Target::DonorDevice(device.id)).collect());
+        };
+        let people: Vec<_> = people.iter().map(|person| person.id).collect();
+        let devices = self.devices.of_staff(&people).await?;
+        Ok(devices.iter().map(|(person, device)| Target::StaffDevice(*person, device.id)).collect())
+    }
+
+    /// The mailboxes of an audience. Donors have none that the desk knows.
+    fn mailboxes_of(&self, to: Audience, query: &QueryRow) -> Vec<Target> {
+        let people = self.staff_of(to, query).unwrap_or_default();
+        people.iter().filter(|person| person.email.is_some()).map(|person| Target::Mailbox(person.id)).collect()
+    }
+
+    /// The staff members of an audience who are at work; nothing if it is the donor.
+    fn staff_of(&self, to: Audience, query: &QueryRow) -> Option<Vec<Arc<User>>> {
+        let all = || self.accounts.list().values().filter(|user| user.is_active).cloned().collect();
+        let one = |id: Option<UserId>| -> Vec<_> { id.and_then(|id| self.addressee(id)).into_iter().collect() };
+        let holder = query.standing.assigned_to_id;
+        match to {
+            Audience::AllStaff => Some(all()),
+            Audience::Staff(id) => Some(one(Some(id))),
+            Audience::Holder => Some(one(holder)),
+            // A holder whose account was switched off is as good as none.
+            Audience::HolderOrAllStaff => Some(one(holder)).filter(|holder| !holder.is_empty()).or_else(|| Some(all())),
+            Audience::Donor => None,
+        }
+    }
+
+    /// A staff member whose account is in use.
+    fn addressee(&self, id: UserId) -> Option<Arc<User>> {
+        self.accounts.find(id).filter(|user| user.is_active)
+    }
+}
+
+/// Why there is no reason any more, if that is so.
+fn outdated(matter: &Matter, query: &QueryRow) -> Option<&'static str> {
+    let standing = &query.standing;
+    let (over, answered) = (Some("the call is over"), Some("the request was answered"));
+    match matter {
+        Matter::Push(Alert::CallAttached { call, .. }) => over.filter(|_| standing.active_call_id != Some(*call)),
+        Matter::Mail(Letter::CallAttached { .. }) => over.filter(|_| standing.active_call_id.is_none()),
+        Matter::Push(Alert::CallRequested { request, .. }) => {
+            answered.filter(|_| standing.pending_request_id != Some(*request))
+        }
+        Matter::Mail(Letter::CallRequested { .. }) => answered.filter(|_| standing.pending_request_id.is_none()),
+        Matter::Push(Alert::QueryTransferred { .. } | Alert::QueryReminded { .. })
+        | Matter::Mail(Letter::QueryTransferred { .. } | Letter::QueryReminded { .. }) => {
+            Some("the transfer was taken up").filter(|_| standing.status != QueryStatus::Transferred)
+        }
+        Matter::Push(
+            Alert::QueryOpened
+            | Alert::QueryAccepted { .. }
+            | Alert::QueryResolved { .. }
+            | Alert::QueryClosedByDonor
+            | Alert::QueryReopened { .. }
+            | Alert::MessagePosted { .. }
+            | Alert::CallRequestRejected { .. }
+            | Alert::CallRequestCancelled { .. }
+            | Alert::CallDetached { .. },
+        )
+        | Matter::Mail(Letter::QueryOpened)
+        | Matter::Room(_) => None,
+    }
+}
+
+fn verdict(outcome: Outcome) -> Verdict {
+    match outcome {
+        Outcome::Sent { id } => Verdict::Sent(id),
+        Outcome::Gone => skipped("the device is gone"),
+        Outcome::Later { after, why } => Verdict::Again { after: after.unwrap_or_default(), why },
+        Outcome::Failed { why } => Verdict::Dead(why),
+    }
+}
+
+fn each(targets: Vec<Target>) -> Verdict {
+    if targets.is_empty() { skipped("nobody to tell") } else { Verdict::Each(targets) }
+}
+
+fn skipped(why: &str) -> Verdict {
+    Verdict::Skipped(why.to_owned())
+}
+
+/// A newer version wrote it. It is left for a node of that version.
+fn unknown() -> Verdict {
+    Verdict::Again { after: Duration::ZERO, why: "this version does not know it".to_owned() }
+}

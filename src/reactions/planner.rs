@@ -1,0 +1,92 @@
+//! Follows the log and writes down what each fact asks for, once: rows and checkpoint in one transaction.
+//!
+//! One node plans at a time. The checkpoint is the fence: if two ever plan at once, one of them changes no row, writes
+//! nothing, and begins anew from where the other got. The log is followed by position, so nothing depends on what NATS
+//! remembers, and rebuilding a read model plans nothing.
+
+use std::time::Duration;
+
+use aggregates::recorded::{Position, RecordedEvent, StoredEvent};
+use metrics::counter;
+use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, error, warn};
+
+use super::plan::Plan;
+use super::store::Store;
+use crate::bus::{Bus, Scope};
+use crate::log::{Log, LogError};
+use crate::tail::Tail;
+
+/// How many facts are planned in one transaction.
+const HANDFUL: usize = 256;
+
+/// The pause before a planner that failed tries again.
+const RESTART_AFTER: Duration = Duration::from_millis(500);
+
+/// Plans what happens outside the desk.
+pub struct Planner {
+    log: Log,
+    bus: Bus,
+    store: Store,
+    planned: watch::Sender<()>,
+}
+
+impl Planner {
+    /// A planner that writes through a pool whose commits are durable. `planned` is touched whenever there is something to
+    /// do.
+    pub fn new(log: Log, bus: Bus, pool: PgPool, planned: watch::Sender<()>) -> Self {
+        Self { log, bus, store: Store::new(pool), planned }
+    }
+
+    /// Plans whether or not somebody else does too, for ever. Can be dropped at any point.
+    pub async fn run(&self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                warn!(error = &error as &dyn std::error::Error, "Cannot plan; trying again");
+                sleep(RESTART_AFTER).await;
+            }
+        }
+    }
+
+    /// Plans from the checkpoint until somebody else moves it.
+    async fn follow(&self) -> Result<(), LogError> {
+        let mut at = self.store.checkpoint().await?;
+        let mut tail = Tail::start(self.log.clone(), self.bus.clone(), Scope::All, at);
+        loop {
+            let batch = tail.next_batch(HANDFUL).await;
+            let Some(last) = batch.last().map(|fact| fact.position) else { continue };
+            let plan = Plan::of(&self.open(&batch).await?);
+            if !self.store.keep(&plan, at, last).await? {
+                debug!(position = at.0, "Another planner was faster");
+                return Ok(());
+            }
+            at = last;
+            if !plan.is_empty() {
+                self.planned.send_replace(());
+            }
+        }
+    }
+
+    /// Opens facts. One that this version cannot read asks for nothing that could be known: it is told and passed over,
+    /// or nobody would hear of anything any more.
+    async fn open(&self, batch: &[StoredEvent]) -> Result<Vec<RecordedEvent>, LogError> {
+        let mut facts = Vec::with_capacity(batch.len());
+        for (stored, opened) in batch.iter().zip(self.log.open_all(batch).await?) {
+            match opened {
+                Ok(fact) => facts.push(fact),
+                Err(error) => {
+                    let Position(position) = stored.position;
+                    counter!("reactions_unreadable_facts_total").increment(1);
+                    error!(
+                        position,
+                        error = &error as &dyn std::error::Error,
+                        "Nobody hears of the fact at {position}"
+                    );
+                }
+            }
+        }
+        Ok(facts)
+    }
+}
