@@ -44,6 +44,8 @@ pub struct Config {
     pub read_connections: u32,
     /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
     pub environment: String,
+    /// Where clients reach this desk, without a slash at the end. Without it, `http://` and [`Self::listen`].
+    pub public_url: String,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
@@ -162,6 +164,7 @@ impl Default for Config {
             cache_capacity: 10_000,
             read_connections: 8,
             environment: "production".to_owned(),
+            public_url: String::new(),
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,
@@ -236,6 +239,14 @@ impl Config {
             *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| invalid())?;
         }
         Ok(key)
+    }
+
+    /// Where clients reach this desk, without a slash at the end.
+    pub fn public_base_url(&self) -> String {
+        match self.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.listen),
+            url => url.to_owned(),
+        }
     }
 
     /// How long a command waits for the read models.

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "create read models", include_str!("../migrations/0003_create_read_models.sql")),
     (4, "create projection dead letters", include_str!("../migrations/0004_create_projection_dead_letters.sql")),
     (5, "create devices", include_str!("../migrations/0005_create_devices.sql")),
+    (9, "create avatars", include_str!("../migrations/0009_create_avatars.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

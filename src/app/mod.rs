@@ -70,13 +70,14 @@ impl Stage {
 
 impl App {
     /// Starts a node: brings the schema up to date, starts what its roles ask for, and serves.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let started = Instant::now();
         config.check()?;
         migrate::run(config.database_url.expose()).await?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
+        config.listen = address;
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
@@ -86,7 +87,8 @@ impl App {
         let (distribution, reading, serving) = (Stage::new("relay"), Stage::new("projector"), Stage::new("server"));
         start_distribution(&config, &distribution, &log, &bus)?;
         start_reading(&config, &reading, &log, &bus, &freshness)?;
-        let accounts = Accounts::open(reads.clone(), &config.jwt_secret).await.context("cannot read the accounts")?;
+        let accounts = Accounts::open_at(reads.clone(), &config.jwt_secret, &config.public_base_url()).await;
+        let accounts = accounts.context("cannot read the accounts")?;
         reading.tasks.spawn(accounts.clone().follow(reading.stop.clone()));
         let config = Arc::new(config);
         let sources = Sources {

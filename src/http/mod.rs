@@ -18,7 +18,7 @@ pub mod limits;
 mod login;
 mod messages;
 mod openapi;
-mod routes;
+pub mod routes;
 mod rules;
 mod users;
 mod views;

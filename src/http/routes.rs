@@ -9,7 +9,7 @@ use axum::http::Method;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub enum Access {
     /// Anybody; a credential is not looked at.
     Public,
     /// Anybody; a credential counts if it is good and is ignored if not.
@@ -26,7 +26,7 @@ pub(super) enum Access {
 
 /// One line of the table.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub struct Route {
     /// The method.
     pub method: Method,
     /// The path, with values in braces.
@@ -43,6 +43,10 @@ const fn post(path: &'static str, access: Access) -> Route {
     Route { method: Method::POST, path, access }
 }
 
+const fn put(path: &'static str, access: Access) -> Route {
+    Route { method: Method::PUT, path, access }
+}
+
 const fn patch(path: &'static str, access: Access) -> Route {
     Route { method: Method::PATCH, path, access }
 }
@@ -52,7 +56,7 @@ const fn delete(path: &'static str, access: Access) -> Route {
 }
 
 /// The table.
-pub(super) const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] = &[
     get("/", Access::Public),
     get("/health", Access::Anybody),
     get("/health/ping", Access::Public),
@@ -65,6 +69,14 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/v1/users", Access::Staff),
     get("/api/v1/users/me", Access::Staff),
     get("/api/v1/users/{id}", Access::Staff),
+    post("/api/v1/users", Access::SuperAdmin),
+    put("/api/v1/users/{id}", Access::SuperAdmin),
+    delete("/api/v1/users/{id}", Access::SuperAdmin),
+    put("/api/v1/users/me/fcm-token", Access::Staff),
+    put("/api/v1/users/me/profile", Access::Staff),
+    put("/api/v1/users/me/password", Access::Staff),
+    post("/api/v1/users/me/avatar", Access::Staff),
+    get("/api/v1/users/{id}/avatar", Access::Anybody),
     post("/api/v1/donor-queries", Access::Anybody),
     get("/api/v1/donor-queries", Access::Staff),
     get("/api/v1/donor-queries/general", Access::Staff),

@@ -27,6 +27,11 @@ impl Client {
         Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The token it shows.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.bearer.as_deref()
+    }
+
     /// Reads.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
