@@ -94,7 +94,7 @@ pub const ROUTES: &[Route] = &[
     get("/api/v1/donor-queries/donor/{donorId}", Access::DonorOrStaff),
     get("/api/v1/donor-queries/admin/{id}", Access::Staff),
     get("/api/v1/donor-queries/{id}", Access::Staff),
-    patch("/api/v1/donor-queries/{id}", Access::Staff),
+    patch("/api/v1/donor-queries/{id}", Access::DonorOrStaff),
     delete("/api/v1/donor-queries/{id}", Access::SuperAdmin),
     get("/api/v1/donor-queries/{id}/is-accepted", Access::DonorOrStaff),
     patch("/api/v1/donor-queries/{id}/accept", Access::Staff),

@@ -5,3 +5,4 @@ mod avatars;
 mod devices;
 mod doors;
 mod passwords;
+mod push_tokens;
