@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "create projection dead letters", include_str!("../migrations/0004_create_projection_dead_letters.sql")),
     (5, "create devices", include_str!("../migrations/0005_create_devices.sql")),
     (9, "create avatars", include_str!("../migrations/0009_create_avatars.sql")),
+    (10, "create request audit", include_str!("../migrations/0010_create_request_audit.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

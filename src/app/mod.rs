@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 use crate::accounts::Accounts;
 use crate::accounts::devices::Devices;
+use crate::activity::{self, Activity};
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
@@ -105,12 +106,16 @@ impl App {
         };
         let push = Push::start(sources, settings, &serving.tasks, &serving.stop);
         let dispatcher = Dispatcher::new(log.clone());
+        let (recorder, noted) = activity::recorder();
+        reading.tasks.spawn(activity::keep(reads.clone(), noted, reading.stop.clone()));
         let api = Api {
             dispatcher,
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
             devices: Devices::new(reads.clone()),
+            activity: Activity::new(reads.clone()),
+            recorder,
             reads,
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],

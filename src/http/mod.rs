@@ -16,10 +16,12 @@ mod layers;
 mod lenient;
 pub mod limits;
 mod login;
+mod logs;
 mod messages;
 mod openapi;
 pub mod routes;
 mod rules;
+mod trail;
 mod users;
 mod views;
 mod vitals;
@@ -41,6 +43,7 @@ use self::health::Probe;
 use self::limits::Limits;
 use crate::accounts::Accounts;
 use crate::accounts::devices::Devices;
+use crate::activity::{Activity, Recorder};
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
 use crate::log::Log;
@@ -63,6 +66,10 @@ pub struct Api {
     pub accounts: Accounts,
     /// Where pushes go.
     pub devices: Devices,
+    /// What happened at the desk, to be read.
+    pub activity: Activity,
+    /// What happens at the desk, to be noted.
+    pub recorder: Recorder,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
@@ -121,6 +128,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
     let versioned = OpenApiRouter::new()
         .merge(login::routes())
         .merge(users::routes())
+        .merge(logs::routes())
         .merge(donor_queries::routes())
         .merge(messages::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)

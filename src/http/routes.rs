@@ -77,6 +77,10 @@ pub const ROUTES: &[Route] = &[
     put("/api/v1/users/me/password", Access::Staff),
     post("/api/v1/users/me/avatar", Access::Staff),
     get("/api/v1/users/{id}/avatar", Access::Anybody),
+    get("/api/v1/logs", Access::SuperAdmin),
+    get("/api/v1/logs/{filename}", Access::SuperAdmin),
+    get("/api/v1/logs/search/{type}", Access::SuperAdmin),
+    get("/api/v1/logs/stats/overview", Access::SuperAdmin),
     post("/api/v1/donor-queries", Access::Anybody),
     get("/api/v1/donor-queries", Access::Staff),
     get("/api/v1/donor-queries/general", Access::Staff),
@@ -124,6 +128,12 @@ const FEED: &[&str] = &["/api/v1/ws", "/api/v1/events", "/api/v1/events/stream",
 pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     ROUTES.iter().find(|route| route.method == *method && route.path == path)
+}
+
+/// A path of the live feed, without its query string.
+pub(super) fn of_feed(path: &str) -> Option<&'static str> {
+    let spelled = canonical(path);
+    FEED.iter().copied().find(|known| *known == spelled)
 }
 
 /// The path as the router spells it: fixed words in lower case, no slash at the end. Values stay as they are, and so does

@@ -90,6 +90,23 @@ pub(super) fn optional_push_token(value: &Option<String>, _: &()) -> Result {
     checked.map_err(|_| Error::new("isPushToken: must be a push token"))
 }
 
+/// How many rows at once, if there.
+pub(super) fn optional_page_size(value: &Option<i64>, _: &()) -> Result {
+    within(*value, 1_000)
+}
+
+/// The number of a page, if there.
+pub(super) fn optional_page_number(value: &Option<i64>, _: &()) -> Result {
+    within(*value, 10_000)
+}
+
+fn within(value: Option<i64>, most: i64) -> Result {
+    if value.is_none_or(|value| (1..=most).contains(&value)) {
+        return Ok(());
+    }
+    Err(Error::new(format!("isIn: must be a whole number from 1 to {most}")))
+}
+
 /// The name of a role, if there.
 pub(super) fn role(value: &Option<String>, _: &()) -> Result {
     one_of(value.as_deref(), parse_role, &[Role::SuperAdmin, Role::Admin], role_word)

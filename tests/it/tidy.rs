@@ -26,11 +26,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("reactions", &["bus", "log", "tail", "dispatch", "integrations", "clock"]),
     ("timers", &["dispatch", "log", "database", "clock"]),
     ("accounts", &["config", "clock", "database"]),
+    ("activity", &[]),
     ("dashboard", &[]),
     (
         "http",
         &[
             "accounts",
+            "activity",
             "clock",
             "config",
             "dashboard",

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use aggregates::ids::UserId;
 use aggregates::people::Role;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,6 +15,7 @@ use crate::accounts::{Change, Changes, NewUser, parse_role};
 use crate::http::body::{Body, Id};
 use crate::http::error::ApiError;
 use crate::http::openapi::WriteErrors;
+use crate::http::trail::Trail;
 use crate::http::views::Account;
 use crate::http::{Api, lenient, rules};
 
@@ -93,6 +94,7 @@ pub(super) struct Deactivated {
 )]
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
+    Extension(trail): Extension<Trail>,
     Body(body): Body<NewAccount>,
 ) -> Result<(StatusCode, Json<Account>), ApiError> {
     let new = NewUser {
@@ -103,6 +105,7 @@ pub(super) async fn create(
         role: body.role.as_deref().and_then(parse_role).unwrap_or(Role::Admin),
     };
     let user = api.accounts.create(new).await?;
+    trail.is_about(user.id.get());
     Ok((StatusCode::CREATED, Json(Account::from(user.as_ref()))))
 }
 
