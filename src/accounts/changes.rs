@@ -6,7 +6,7 @@ use aggregates::ids::UserId;
 use aggregates::people::Role;
 use tracing::info;
 
-use super::picture::Picture;
+use super::picture::{self, Picture};
 use super::user::{Change, Changes, NewUser, User};
 use super::{AccountError, Accounts, store, terms};
 use crate::clock;
@@ -95,6 +95,11 @@ impl Accounts {
     /// The picture of a person, if there is one that did not move in from the old system.
     pub async fn picture(&self, id: UserId) -> Result<Option<Picture>, sqlx::Error> {
         store::picture(&self.pool, id).await
+    }
+
+    /// Which picture a person has, from memory: the `v` of its address.
+    pub fn picture_tag(&self, id: UserId) -> Option<String> {
+        picture::tag_in(self.directory.get(id)?.avatar.as_deref()?).map(str::to_owned)
     }
 
     /// An account after a change, as everybody sees it from now on.

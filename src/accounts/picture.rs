@@ -96,6 +96,11 @@ pub(super) fn address(id: UserId, tag: &str) -> String {
     format!("/api/v1/users/{id}/avatar?v={tag}")
 }
 
+/// Which picture an address is of; nothing for a data URL.
+pub(super) fn tag_in(address: &str) -> Option<&str> {
+    address.split_once("/avatar?v=").map(|(_, tag)| tag)
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine;

@@ -56,6 +56,7 @@ async fn log_ins_changes_of_accounts_and_refusals_are_remembered() {
     desk.anonymous().post("/api/v1/auth/login?password=leaked", &guess).await.expect(401);
     let (ada, (donor, _)) = (desk.staff("ada").await, desk.donor("d-1").await);
     ada.get("/api/v1/logs").await.expect(403);
+    desk.anonymous().with_token("not a token").get("/api/v1/events?after=0&ticket=leaked").await.expect(401);
     donor.get("/api/v1/donor-queries/donor/d-1").await.expect(200);
     donor.get("/api/v1/donor-queries/user/somebody@example.org").await.expect(403);
     let path = format!("/api/v1/users/{}", desk.id_of("ben"));
@@ -67,9 +68,10 @@ async fn log_ins_changes_of_accounts_and_refusals_are_remembered() {
     assert_eq!(failed[0].get("userId"), None, "nobody logged in");
     let changed = found(&boss, "user-activity?query=account", 1).await;
     assert_eq!((&changed[0]["userName"], &changed[0]["targetId"]), (&json!("Sue"), &json!(desk.id_of("ben"))));
-    let refused = found(&boss, "errors?query=refused", 2).await;
+    let refused = found(&boss, "errors?query=refused", 3).await;
     assert_eq!(refused[0]["path"], "/api/v1/donor-queries/user/{email}");
-    assert_eq!((&refused[1]["userName"], &refused[1]["path"]), (&json!("Ada"), &json!("/api/v1/logs")));
+    assert_eq!(refused[1]["path"], "/api/v1/events");
+    assert_eq!((&refused[2]["userName"], &refused[2]["path"]), (&json!("Ada"), &json!("/api/v1/logs")));
     let entered = found(&boss, &format!("user-activity?query=log_in&userId={}", desk.id_of("ada")), 1).await;
     assert_eq!(entered[0]["statusCode"], 201);
     let all = search(&boss, "all").await;
