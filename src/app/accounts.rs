@@ -70,6 +70,8 @@ pub async fn carry_out(command: Command, config: &Config) -> anyhow::Result<()> 
                 RoleName::Admin => Role::Admin,
                 RoleName::SuperAdmin => Role::SuperAdmin,
             };
+            // Before anybody types a password for nothing.
+            terms::username(&username).map_err(|why| anyhow!("the user name {why}"))?;
             let name = name.unwrap_or_else(|| username.clone());
             accounts.create(NewUser { username, name, email, role, password: read_password()? }).await?
         }

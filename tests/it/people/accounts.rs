@@ -2,11 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use aggregates::people::Role;
+use proof_concierge::accounts::{Accounts, seed};
+use proof_concierge::app::accounts::{Command, RoleName, carry_out};
+use proof_concierge::database::{self, Purpose};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::{Answer, Client};
+use crate::support::database::database;
 use crate::support::desk::{PASSWORD, desk};
+use crate::support::node;
 
 async fn put(client: &Client, path: &str, body: Value) -> Answer {
     client.send(client.request(Method::PUT, path).json(&body)).await
@@ -153,4 +159,26 @@ async fn super_admins_who_demote_each_other_at_once_leave_one() {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn the_command_line_holds_to_the_same_terms() {
+    let database = database().await;
+    let config = node::config(&database);
+    for (username, why) in [("", "should not be empty"), ("cleo\u{1b}[2J", "must not contain control characters")] {
+        let command = Command::Create { username: username.to_owned(), name: None, email: None, role: RoleName::Admin };
+        let refused = carry_out(command, &config).await.unwrap_err().to_string();
+        assert_eq!(refused, format!("the user name {why}"));
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_leaves_a_desk_somebody_to_manage_it() {
+    let database = database().await;
+    let config = node::config(&database);
+    let pool = database::pool(&config.database_url, Purpose::Read, 1).unwrap();
+    let accounts = Accounts::open(pool, &config.jwt_secret).await.unwrap();
+    seed(&accounts, &[("sue", "Sue", Role::SuperAdmin, PASSWORD)]).await.unwrap();
+    let refused = carry_out(Command::Deactivate { username: "sue".to_owned() }, &config).await.unwrap_err();
+    assert!(refused.to_string().contains("last active super admin"), "{refused}");
 }
