@@ -1,8 +1,8 @@
 //! The only reader of the environment: every setting, its default, and what it is for.
 //!
 //! Settings come from an optional TOML file (`CONCIERGE_CONFIG`) and from environment variables, which win. A setting
-//! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; the old system's `DATABASE_URL`, `NATS_URL`,
-//! `JWT_SECRET` and `PORT` keep their names.
+//! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; `PORT` and those in `OLD_NAMES` keep the names
+//! that they had in the old system.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -46,10 +46,16 @@ pub struct Config {
     pub environment: String,
     /// Where clients reach this desk, without a slash at the end. Without it, `http://` and [`Self::listen`].
     pub public_url: String,
+    /// How calls are held.
+    pub calls: Calls,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
     pub limits: Limits,
+    /// Who carries notes to devices.
+    pub push: PushCarrier,
+    /// Who carries mail.
+    pub mail: MailCarrier,
     /// `text` or `json`.
     pub log_format: LogFormat,
     /// Which log lines are written, in `tracing-subscriber`'s filter syntax.
@@ -78,6 +84,62 @@ pub struct Limits {
     pub open_per_minute: u32,
     /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
+}
+
+/// How calls are held.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calls {
+    /// Opens Daily's API. Without it calls are held by the local stand-in, which carries no media.
+    pub daily_api_key: Secret,
+    /// Where Daily's rooms are: `acme` or `acme.daily.co`. Without it, as Daily says.
+    pub daily_domain: String,
+    /// The id of the domain, as Daily's `GET /` tells it. With it, meeting tokens are signed here.
+    pub daily_domain_id: String,
+    /// Daily's API, without a slash at the end.
+    pub daily_base_url: String,
+    /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
+    pub daily_webhook_hmac: Secret,
+    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
+    pub daily_patience_ms: u64,
+    /// After how long a room closes by itself, in minutes.
+    pub expiry_minutes: u32,
+}
+
+/// Who carries notes to devices: Firebase Cloud Messaging with a service account, or else the local stand-in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushCarrier {
+    /// The service account's key file: its JSON text, or the path of the file.
+    pub fcm_service_account: Secret,
+    /// The project, for an account given in three parts as in the old system.
+    pub firebase_project_id: String,
+    /// The account's address, of three parts.
+    pub firebase_client_email: String,
+    /// The account's private key in PEM form, of three parts; may be quoted and have `\n` for line ends.
+    pub firebase_private_key: Secret,
+    /// Where messages are sent to.
+    pub fcm_base_url: String,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Who carries mail: an SMTP server, or SendGrid, or else the local stand-in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MailCarrier {
+    /// The SMTP server, as `smtps://user:password@host:465` or `smtp://host:587?tls=required`.
+    pub smtp_url: Secret,
+    /// The key of SendGrid's API; without `smtp_url`.
+    pub sendgrid_api_key: Secret,
+    /// Where SendGrid's API is.
+    pub sendgrid_base_url: String,
+    /// The sender, as `desk@example.org` or `Support <desk@example.org>`.
+    pub from: String,
+    /// Where the dashboard is; mails link to its `/donor-queries/<id>`.
+    pub frontend_url: String,
+    /// How long one step of an attempt may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// How donors prove who they are.
@@ -165,10 +227,27 @@ impl Default for Config {
             read_connections: 8,
             environment: "production".to_owned(),
             public_url: String::new(),
+            calls: Calls::default(),
             roles: Roles::default(),
             limits: Limits::default(),
+            push: PushCarrier::default(),
+            mail: MailCarrier::default(),
             log_format: LogFormat::Text,
             log_filter: "info,async_nats=warn,sqlx::postgres::notice=warn".to_owned(),
+        }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            daily_api_key: Secret::default(),
+            daily_domain: String::new(),
+            daily_domain_id: String::new(),
+            daily_base_url: "https://api.daily.co/v1".to_owned(),
+            daily_webhook_hmac: Secret::default(),
+            daily_patience_ms: 8_000,
+            expiry_minutes: 60,
         }
     }
 }
@@ -185,6 +264,47 @@ impl Default for Limits {
     }
 }
 
+impl Default for PushCarrier {
+    fn default() -> Self {
+        Self {
+            fcm_service_account: Secret::default(),
+            firebase_project_id: String::new(),
+            firebase_client_email: String::new(),
+            firebase_private_key: Secret::default(),
+            fcm_base_url: "https://fcm.googleapis.com".to_owned(),
+            timeout_ms: 15_000,
+        }
+    }
+}
+
+impl Default for MailCarrier {
+    fn default() -> Self {
+        Self {
+            smtp_url: Secret::default(),
+            sendgrid_api_key: Secret::default(),
+            sendgrid_base_url: "https://api.sendgrid.com".to_owned(),
+            from: String::new(),
+            frontend_url: "http://localhost:3000".to_owned(),
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// Settings that keep the names they had in the old system, and what they are called here.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
+    ("NATS_URL", "CONCIERGE_NATS_URL"),
+    ("JWT_SECRET", "CONCIERGE_JWT_SECRET"),
+    ("DAILY_API_KEY", "CONCIERGE_CALLS__DAILY_API_KEY"),
+    ("DAILY_DOMAIN", "CONCIERGE_CALLS__DAILY_DOMAIN"),
+    ("FIREBASE_PROJECT_ID", "CONCIERGE_PUSH__FIREBASE_PROJECT_ID"),
+    ("FIREBASE_CLIENT_EMAIL", "CONCIERGE_PUSH__FIREBASE_CLIENT_EMAIL"),
+    ("FIREBASE_PRIVATE_KEY", "CONCIERGE_PUSH__FIREBASE_PRIVATE_KEY"),
+    ("SENDGRID_API_KEY", "CONCIERGE_MAIL__SENDGRID_API_KEY"),
+    ("SENDGRID_FROM_EMAIL", "CONCIERGE_MAIL__FROM"),
+    ("FRONTEND_URL", "CONCIERGE_MAIL__FRONTEND_URL"),
+];
+
 impl Config {
     /// Reads the file and the environment. What is missing stays at its default; see [`Self::check`].
     #[allow(clippy::disallowed_methods, reason = "this is the only reader of the environment")]
@@ -200,9 +320,9 @@ impl Config {
             .try_parsing(false);
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
-        for name in ["DATABASE_URL", "NATS_URL", "JWT_SECRET"] {
-            if let Ok(value) = std::env::var(name) {
-                variables.insert(format!("CONCIERGE_{name}"), value);
+        for (old, name) in OLD_NAMES {
+            if let Ok(value) = std::env::var(old) {
+                variables.insert((*name).to_owned(), value);
             }
         }
         if let Some(port) = std::env::var("PORT").ok().filter(|port| !port.is_empty()) {

@@ -17,6 +17,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "create read models", include_str!("../migrations/0003_create_read_models.sql")),
     (4, "create projection dead letters", include_str!("../migrations/0004_create_projection_dead_letters.sql")),
     (5, "create devices", include_str!("../migrations/0005_create_devices.sql")),
+    (6, "create call rooms", include_str!("../migrations/0006_create_call_rooms.sql")),
+    (8, "create local outbox", include_str!("../migrations/0008_create_local_outbox.sql")),
     (9, "create avatars", include_str!("../migrations/0009_create_avatars.sql")),
     (10, "create request audit", include_str!("../migrations/0010_create_request_audit.sql")),
 ];

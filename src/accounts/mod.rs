@@ -7,6 +7,7 @@
 mod changes;
 pub mod devices;
 mod directory;
+mod moved;
 mod password;
 mod picture;
 mod seed;
@@ -32,6 +33,7 @@ use self::token::{Claims, Tokens};
 use crate::clock;
 use crate::config::Secret;
 
+pub use self::moved::{MovedIn, MovedUser, move_in};
 pub use self::picture::{Picture, PictureError};
 pub use self::seed::seed;
 pub use self::user::{Change, Changes, NewUser, User, parse_role, role_word};

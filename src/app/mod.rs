@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod doctor;
+pub mod import;
 pub mod projections;
 
 use std::io::Write;
@@ -30,6 +31,7 @@ use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
 use crate::http::{self, Api};
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
 use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
@@ -71,14 +73,14 @@ impl Stage {
 
 impl App {
     /// Starts a node: brings the schema up to date, starts what its roles ask for, and serves.
-    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
         let started = Instant::now();
         config.check()?;
         migrate::run(config.database_url.expose()).await?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
-        config.listen = address;
+        let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
@@ -116,6 +118,7 @@ impl App {
             devices: Devices::new(reads.clone()),
             activity: Activity::new(reads.clone()),
             recorder,
+            rooms: CallRooms::new(&config, reads.clone()).context("cannot set up calls")?,
             reads,
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],

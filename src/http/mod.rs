@@ -25,6 +25,7 @@ mod trail;
 mod users;
 mod views;
 mod vitals;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,6 +47,7 @@ use crate::accounts::devices::Devices;
 use crate::activity::{Activity, Recorder};
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
 
@@ -70,6 +72,8 @@ pub struct Api {
     pub activity: Activity,
     /// What happens at the desk, to be noted.
     pub recorder: Recorder,
+    /// Rooms for calls.
+    pub rooms: CallRooms,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.
@@ -130,6 +134,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(users::routes())
         .merge(logs::routes())
         .merge(donor_queries::routes())
-        .merge(messages::routes());
+        .merge(messages::routes())
+        .merge(webhooks::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod contract;
 mod feed;
+mod import;
 mod journeys;
 mod log;
 mod nodes;
@@ -14,6 +15,9 @@ mod projections;
 mod projector;
 mod rebuild;
 mod relay;
+mod rooms;
 mod servers;
+mod stubs;
 mod tail;
 mod tidy;
+mod webhooks;
