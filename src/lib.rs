@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod accounts;
+pub mod activity;
 pub mod app;
 pub mod bus;
 pub mod clock;

@@ -20,6 +20,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "create call rooms", include_str!("../migrations/0006_create_call_rooms.sql")),
     (7, "create deliveries", include_str!("../migrations/0007_create_deliveries.sql")),
     (8, "create local outbox", include_str!("../migrations/0008_create_local_outbox.sql")),
+    (9, "create avatars", include_str!("../migrations/0009_create_avatars.sql")),
+    (10, "create request audit", include_str!("../migrations/0010_create_request_audit.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

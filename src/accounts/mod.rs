@@ -4,12 +4,15 @@
 //! again whenever [`Accounts::changes`] fires (and now and then for the token's own time), so that a deactivated account
 //! loses its sockets as fast as its requests.
 
+mod changes;
 pub mod devices;
 mod directory;
 mod moved;
 mod password;
+mod picture;
 mod seed;
 mod store;
+pub mod terms;
 mod token;
 mod user;
 
@@ -17,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aggregates::ids::{DonorId, UserId};
-use aggregates::people::{DonorSession, Role, Staff};
+use aggregates::people::{DonorSession, Staff};
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,13 +28,15 @@ use tracing::{error, info};
 
 use self::directory::Directory;
 use self::password::Passwords;
+use self::terms::Unfit;
 use self::token::{Claims, Tokens};
 use crate::clock;
 use crate::config::Secret;
 
 pub use self::moved::{MovedIn, MovedUser, move_in};
+pub use self::picture::{Picture, PictureError};
 pub use self::seed::seed;
-pub use self::user::{NewUser, User, role_word};
+pub use self::user::{Change, Changes, NewUser, User, parse_role, role_word};
 
 /// Who sent a request, as a token proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +95,28 @@ pub enum LoginError {
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// Another account has the user name.
-    #[error("user name is taken")]
+    #[error("username is already taken")]
     UsernameTaken(UserId),
     /// No such account.
-    #[error("user not found")]
+    #[error("User not found")]
     NotFound,
+    /// Nobody would be left to manage accounts.
+    #[error("the last active super admin can be neither deactivated nor demoted")]
+    LastSuperAdmin,
+    /// The password that was to be replaced is another one.
+    #[error("Current password is incorrect")]
+    WrongPassword,
+    /// The new password is the old one.
+    #[error("New password must be different from the current password")]
+    SamePassword,
+    /// A value breaks the terms.
+    #[error("{what} {why}")]
+    Unfit {
+        /// The name of the value.
+        what: &'static str,
+        /// What is wrong with it.
+        why: Unfit,
+    },
     /// The accounts could not be read or written.
     #[error("accounts are unavailable")]
     Unavailable(#[from] sqlx::Error),
@@ -110,9 +132,14 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Reads the accounts into memory. [`Self::follow`] keeps them up to date.
+    /// Reads the accounts into memory. [`Self::follow`] keeps them up to date. Addresses of pictures have no host.
     pub async fn open(pool: PgPool, jwt_secret: &Secret) -> Result<Self, sqlx::Error> {
-        let directory = Arc::new(Directory::load(pool.clone()).await?);
+        Self::open_at(pool, jwt_secret, "").await
+    }
+
+    /// As [`Self::open`], with the address of this service, without a path, that those of pictures begin with.
+    pub async fn open_at(pool: PgPool, jwt_secret: &Secret, public_url: &str) -> Result<Self, sqlx::Error> {
+        let directory = Arc::new(Directory::load(pool.clone(), public_url).await?);
         Ok(Self { pool, directory, tokens: Arc::new(Tokens::new(jwt_secret)), passwords: Passwords::new() })
     }
 
@@ -166,6 +193,11 @@ impl Accounts {
         self.directory.changes()
     }
 
+    /// The account of a user name, from memory.
+    pub fn named(&self, username: &str) -> Option<Arc<User>> {
+        self.directory.all().values().find(|user| user.username == username).cloned()
+    }
+
     /// An account, from memory.
     pub fn find(&self, id: UserId) -> Option<Arc<User>> {
         self.directory.get(id)
@@ -174,40 +206,5 @@ impl Accounts {
     /// Every account by id, from memory.
     pub fn list(&self) -> Arc<BTreeMap<UserId, Arc<User>>> {
         self.directory.all()
-    }
-
-    /// Makes an account.
-    pub async fn create(&self, new: NewUser) -> Result<User, AccountError> {
-        let hash = self.passwords.hash(new.password.clone()).await;
-        let Some(user) = store::insert(&self.pool, &new, &hash).await? else {
-            let (holder, _) = store::by_username(&self.pool, &new.username).await?.ok_or(AccountError::NotFound)?;
-            return Err(AccountError::UsernameTaken(holder.id));
-        };
-        info!(user.id = %user.id, "Made account {}", user.id);
-        self.directory.refresh().await?;
-        Ok(user)
-    }
-
-    /// Switches an account on or off; its tokens die at once.
-    pub async fn set_active(&self, id: UserId, active: bool) -> Result<User, AccountError> {
-        self.changed(store::set_active(&self.pool, id, active).await?).await
-    }
-
-    /// Changes what an account may do, at once.
-    pub async fn set_role(&self, id: UserId, role: Role) -> Result<User, AccountError> {
-        self.changed(store::set_role(&self.pool, id, role).await?).await
-    }
-
-    /// Changes a password; the account's tokens die at once.
-    pub async fn set_password(&self, id: UserId, password: &str) -> Result<User, AccountError> {
-        let hash = self.passwords.hash(password.to_owned()).await;
-        self.changed(store::set_password(&self.pool, id, &hash).await?).await
-    }
-
-    async fn changed(&self, user: Option<User>) -> Result<User, AccountError> {
-        let user = user.ok_or(AccountError::NotFound)?;
-        info!(user.id = %user.id, "Changed account {}", user.id);
-        self.directory.refresh().await?;
-        Ok(user)
     }
 }

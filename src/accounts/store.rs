@@ -1,11 +1,12 @@
-//! The rows of `users`. The only place that reads a password's hash.
+//! The rows of `users` and `avatars`. The only place that reads a password's hash.
 
 use aggregates::ids::UserId;
 use aggregates::people::Role;
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
-use super::user::{NewUser, User, role_word};
+use super::picture::{self, Picture};
+use super::user::{Change, Changes, NewUser, User, role_word};
 
 const COLUMNS: &str = "id, username, name, email, role, avatar, is_active, version, created_at, updated_at";
 
@@ -58,40 +59,111 @@ pub(super) async fn insert(pool: &PgPool, new: &NewUser, password_hash: &str) ->
     row.as_ref().map(user).transpose()
 }
 
-/// Switches an account on or off. Its tokens die with either change.
-pub(super) async fn set_active(pool: &PgPool, id: UserId, active: bool) -> sqlx::Result<Option<User>> {
+/// The hash of an account's password.
+pub(super) async fn password_of(pool: &PgPool, id: UserId) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select password from users where id = $1").bind(id.get()).fetch_optional(pool).await
+}
+
+/// Replaces a password that is still the one that was checked. The account's tokens die.
+pub(super) async fn replace_password(pool: &PgPool, id: UserId, old: &str, new: &str) -> sqlx::Result<Option<User>> {
     let sql = format!(
         "update users
-         set is_active = $2, version = version + 1
-         where id = $1
+         set password = $3, version = version + 1
+         where id = $1 and password = $2
          returning {COLUMNS}"
     );
-    let row = sqlx::query(&sql).bind(id.get()).bind(active).fetch_optional(pool).await?;
+    let row = sqlx::query(&sql).bind(id.get()).bind(old).bind(new).fetch_optional(pool).await?;
     row.as_ref().map(user).transpose()
 }
 
-/// Changes a role. Tokens live on: the role in force is looked up, never read from them.
-pub(super) async fn set_role(pool: &PgPool, id: UserId, role: Role) -> sqlx::Result<Option<User>> {
+/// The active super admins, who stay what they are until the transaction ends.
+pub(super) async fn hold_super_admins(connection: &mut PgConnection) -> sqlx::Result<Vec<UserId>> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select id
+         from users
+         where role = 'SUPER_ADMIN' and is_active
+         order by id
+         for update",
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(UserId::new).collect())
+}
+
+/// Changes an account. Its tokens die if its role, its state or its password changes.
+pub(super) async fn change(
+    connection: &mut PgConnection,
+    id: UserId,
+    changes: &Changes,
+    password_hash: Option<&str>,
+) -> sqlx::Result<Option<User>> {
+    let address = changes.picture.new_value().map(|picture| picture::address(id, &picture.tag));
     let sql = format!(
         "update users
-         set role = $2
+         set username = coalesce($2, username),
+             name = coalesce($3, name),
+             email = case when $4 then $5 else email end,
+             role = coalesce($6, role),
+             is_active = coalesce($7, is_active),
+             password = coalesce($8, password),
+             avatar = case when $9 then $10 else avatar end,
+             version = version + case
+                 when $8 is not null or role <> coalesce($6, role) or is_active <> coalesce($7, is_active) then 1
+                 else 0
+             end
          where id = $1
          returning {COLUMNS}"
     );
-    let row = sqlx::query(&sql).bind(id.get()).bind(role_word(role)).fetch_optional(pool).await?;
+    let row = sqlx::query(&sql)
+        .bind(id.get())
+        .bind(&changes.username)
+        .bind(&changes.name)
+        .bind(changes.email != Change::Keep)
+        .bind(changes.email.new_value())
+        .bind(changes.role.map(role_word))
+        .bind(changes.is_active)
+        .bind(password_hash)
+        .bind(changes.picture != Change::Keep)
+        .bind(address)
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(user).transpose()
 }
 
-/// Changes a password. The account's tokens die.
-pub(super) async fn set_password(pool: &PgPool, id: UserId, password_hash: &str) -> sqlx::Result<Option<User>> {
-    let sql = format!(
-        "update users
-         set password = $2, version = version + 1
-         where id = $1
-         returning {COLUMNS}"
-    );
-    let row = sqlx::query(&sql).bind(id.get()).bind(password_hash).fetch_optional(pool).await?;
-    row.as_ref().map(user).transpose()
+/// Keeps the only picture of a person.
+pub(super) async fn keep_picture(connection: &mut PgConnection, id: UserId, picture: &Picture) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into avatars (user_id, media_type, tag, picture)
+         values ($1, $2, $3, $4)
+         on conflict (user_id) do update
+         set media_type = excluded.media_type, tag = excluded.tag, picture = excluded.picture,
+             updated_at = clock_timestamp()",
+    )
+    .bind(id.get())
+    .bind(picture.media_type)
+    .bind(&picture.tag)
+    .bind(&picture.bytes)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the picture of a person.
+pub(super) async fn drop_picture(connection: &mut PgConnection, id: UserId) -> sqlx::Result<()> {
+    sqlx::query("delete from avatars where user_id = $1").bind(id.get()).execute(connection).await?;
+    Ok(())
+}
+
+/// The picture of a person.
+pub(super) async fn picture(pool: &PgPool, id: UserId) -> sqlx::Result<Option<Picture>> {
+    let row = sqlx::query("select media_type, tag, picture from avatars where user_id = $1")
+        .bind(id.get())
+        .fetch_optional(pool)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    // The table admits known types only.
+    let Some(media_type) = picture::known_type(row.try_get("media_type")?) else { return Ok(None) };
+    Ok(Some(Picture { media_type, bytes: row.try_get("picture")?, tag: row.try_get("tag")? }))
 }
 
 fn user(row: &PgRow) -> sqlx::Result<User> {

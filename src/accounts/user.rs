@@ -4,6 +4,8 @@ use aggregates::ids::UserId;
 use aggregates::people::{Role, Staff, StaffRef};
 use chrono::{DateTime, Utc};
 
+use super::picture::Picture;
+
 /// A staff account without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -17,7 +19,7 @@ pub struct User {
     pub email: Option<String>,
     /// What the person may do.
     pub role: Role,
-    /// A picture as a data URL.
+    /// Where the picture is: an address, or a data URL that moved in from the old system.
     pub avatar: Option<String>,
     /// Whether the account may be used.
     pub is_active: bool,
@@ -56,10 +58,56 @@ pub struct NewUser {
     pub role: Role,
 }
 
+/// What changes about an account; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// What the person logs in with; unique.
+    pub username: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// The mail address, or that there is none.
+    pub email: Change<String>,
+    /// What the person may do. Tokens die with a change.
+    pub role: Option<Role>,
+    /// Whether the account may be used. Tokens die with a change.
+    pub is_active: Option<bool>,
+    /// In clear; hashed before it is stored. Tokens die.
+    pub password: Option<String>,
+    /// The picture, or that there is none.
+    pub picture: Change<Picture>,
+}
+
+/// What happens to a value that there may be none of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// There is none any more.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// The new value, if there is one.
+    pub fn new_value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+}
+
 /// The wire's word for a role, which is also the stored one.
 pub const fn role_word(role: Role) -> &'static str {
     match role {
         Role::Admin => "ADMIN",
         Role::SuperAdmin => "SUPER_ADMIN",
     }
+}
+
+/// The role of a word of the wire.
+pub fn parse_role(word: &str) -> Option<Role> {
+    [Role::Admin, Role::SuperAdmin].into_iter().find(|role| role_word(*role) == word)
 }

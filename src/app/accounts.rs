@@ -1,11 +1,11 @@
 //! `concierge accounts`: staff accounts from the command line. Passwords come from standard input, never from arguments.
 
 use aggregates::people::Role;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
 
 use super::say;
-use crate::accounts::{Accounts, NewUser, User};
+use crate::accounts::{Accounts, NewUser, User, terms};
 use crate::config::Config;
 use crate::database::{self, Purpose};
 
@@ -70,6 +70,8 @@ pub async fn carry_out(command: Command, config: &Config) -> anyhow::Result<()> 
                 RoleName::Admin => Role::Admin,
                 RoleName::SuperAdmin => Role::SuperAdmin,
             };
+            // Before anybody types a password for nothing.
+            terms::username(&username).map_err(|why| anyhow!("the user name {why}"))?;
             let name = name.unwrap_or_else(|| username.clone());
             accounts.create(NewUser { username, name, email, role, password: read_password()? }).await?
         }
@@ -83,9 +85,7 @@ pub async fn carry_out(command: Command, config: &Config) -> anyhow::Result<()> 
 }
 
 fn named(accounts: &Accounts, username: &str) -> anyhow::Result<aggregates::ids::UserId> {
-    let users = accounts.list();
-    let user = users.values().find(|user| user.username == username);
-    Ok(user.with_context(|| format!("there is no account {username}"))?.id)
+    Ok(accounts.named(username).with_context(|| format!("there is no account {username}"))?.id)
 }
 
 fn line(user: &User) -> String {
@@ -97,8 +97,6 @@ fn read_password() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).context("cannot read the password")?;
     let password = line.trim_end_matches(['\r', '\n']);
-    if password.chars().count() < 8 {
-        bail!("a password has at least 8 characters; it is read from standard input");
-    }
+    terms::password(password).map_err(|why| anyhow!("the password {why}; it is read from standard input"))?;
     Ok(password.to_owned())
 }

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::activity::{self, Activity};
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
@@ -89,7 +90,8 @@ impl App {
         let (distribution, reading, serving) = (Stage::new("relay"), Stage::new("projector"), Stage::new("server"));
         start_distribution(&config, &distribution, &log, &bus)?;
         start_reading(&config, &reading, &log, &bus, &freshness)?;
-        let accounts = Accounts::open(reads.clone(), &config.jwt_secret).await.context("cannot read the accounts")?;
+        let accounts = Accounts::open_at(reads.clone(), &config.jwt_secret, &config.public_base_url()).await;
+        let accounts = accounts.context("cannot read the accounts")?;
         reading.tasks.spawn(accounts.clone().follow(reading.stop.clone()));
         let config = Arc::new(config);
         let sources = Sources {
@@ -111,12 +113,16 @@ impl App {
         let (devices, rooms) = (carrier.devices.clone(), carrier.rooms.clone());
         let (reacting, mut probes) = (Stage::new("reactions"), vec![nats_probe(bus.clone())]);
         let deliveries = outside::start(&config, &reacting, &mut probes, &carrier, bus, dispatcher.clone())?;
+        let (recorder, noted) = activity::recorder();
+        reading.tasks.spawn(activity::keep(reads.clone(), noted, reading.stop.clone()));
         let api = Api {
             dispatcher,
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
             devices,
+            activity: Activity::new(reads.clone()),
+            recorder,
             rooms,
             deliveries,
             outbox: Outbox::new(reads.clone()),

@@ -111,6 +111,9 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
 fn prepare(config: &mut Config, directory: &DataDir, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     config.listen = listen.unwrap_or(config.listen);
     "development".clone_into(&mut config.environment);
+    if config.public_url.is_empty() {
+        config.public_url = format!("http://{}", table::reachable(config.listen));
+    }
     if config.jwt_secret == Secret::default() {
         config.jwt_secret = Secret::new(directory.password("jwt_secret")?);
     }

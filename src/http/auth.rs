@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::error::ApiError;
 use super::layers::ClientAddress;
 use super::routes::{self, Access};
+use super::trail::Trail;
 use super::{Api, body, rules};
 use crate::accounts::{DonorPrincipal, Principal};
 use crate::config::DonorAccess;
@@ -46,10 +47,15 @@ pub async fn door(
     next: Next,
 ) -> Result<Response, ApiError> {
     let route = routes::find(request.method(), path.as_str()).ok_or(ApiError::Forbidden)?;
+    let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
+    trail.took(route.path);
     if route.access == Access::Public {
         return Ok(next.run(request).await);
     }
     let (caller, mut request) = identify(&api, route.access, request).await?;
+    if let Some(Principal::Staff(staff)) = &caller {
+        trail.sent_by(staff.id);
+    }
     admit(route.access, caller.as_ref())?;
     if let Some(Principal::Donor(donor)) = &caller {
         let address = request.extensions().get::<ClientAddress>().and_then(|address| address.0);

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Api;
 use super::error::{ApiError, Violation};
+use super::trail::Trail;
 
 /// A request's body, read and checked. No body reads as an empty one, so that routes whose fields are all optional can be
 /// called without.
@@ -59,7 +60,11 @@ impl FromRequestParts<Arc<Api>> for Id {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
         let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| not_a_number())?;
-        number(&text).map(Self)
+        let id = number(&text)?;
+        if let Some(trail) = parts.extensions.get::<Trail>() {
+            trail.is_about(id);
+        }
+        Ok(Self(id))
     }
 }
 

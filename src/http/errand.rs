@@ -134,7 +134,8 @@ impl FromRequestParts<Arc<Api>> for Founding {
     }
 }
 
-fn user_agent(headers: &HeaderMap) -> Option<String> {
+/// The client's name for itself, cut to what is worth keeping.
+pub(super) fn user_agent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
     Some(text.chars().take(200).collect())
 }

@@ -16,7 +16,8 @@ use projections::ReadError;
 use serde_json::json;
 use tracing::{debug, error};
 
-use crate::accounts::{AccountError, LoginError, TokenError};
+use crate::accounts::devices::DeviceError;
+use crate::accounts::{AccountError, LoginError, PictureError, TokenError};
 use crate::dispatch::DispatchError;
 use crate::log::LogError;
 
@@ -86,6 +87,9 @@ pub enum ApiError {
     /// A rule of the query stands against it.
     #[error(transparent)]
     Refused(#[from] DonorQueryError),
+    /// A rule of the staff accounts stands against it.
+    #[error(transparent)]
+    Account(AccountError),
     /// The donor has another open query.
     #[error("donor already has an open query; go on with it by the token it was opened with, or ask staff to close it")]
     DonorHasOpenQuery(QueryId),
@@ -148,6 +152,7 @@ impl ApiError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(refusal) => refusal_status(refusal),
+            Self::Account(refusal) => account_status(refusal),
             Self::Conflict { .. } | Self::DonorHasOpenQuery(_) | Self::Contended | Self::InFlight => {
                 StatusCode::CONFLICT
             }
@@ -171,6 +176,7 @@ impl ApiError {
             Self::TooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Refused(refusal) => refusal_code(refusal),
+            Self::Account(refusal) => account_code(refusal),
             Self::DonorHasOpenQuery(_) => "donor_has_open_query",
             Self::VersionMismatch { .. } => "version_mismatch",
             Self::Contended => "contended",
@@ -254,6 +260,28 @@ const fn refusal_code(refusal: &DonorQueryError) -> &'static str {
         DonorQueryError::NoSuchRequest => "call_request_not_found",
         DonorQueryError::CallActive(_) => "call_active",
         DonorQueryError::ReservedMessageType(_) => "reserved_message_type",
+    }
+}
+
+const fn account_status(refusal: &AccountError) -> StatusCode {
+    match refusal {
+        AccountError::UsernameTaken(_) | AccountError::LastSuperAdmin => StatusCode::CONFLICT,
+        AccountError::NotFound => StatusCode::NOT_FOUND,
+        AccountError::WrongPassword => StatusCode::UNAUTHORIZED,
+        AccountError::SamePassword | AccountError::Unfit { .. } => StatusCode::BAD_REQUEST,
+        AccountError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+const fn account_code(refusal: &AccountError) -> &'static str {
+    match refusal {
+        AccountError::UsernameTaken(_) => "username_taken",
+        AccountError::LastSuperAdmin => "last_super_admin",
+        AccountError::NotFound => "not_found",
+        AccountError::WrongPassword => "wrong_password",
+        AccountError::SamePassword => "same_password",
+        AccountError::Unfit { .. } => "validation_failed",
+        AccountError::Unavailable(_) => "unavailable",
     }
 }
 
@@ -352,11 +380,28 @@ impl From<LoginError> for ApiError {
 impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::NotFound => Self::NotFound("User not found".into()),
-            AccountError::UsernameTaken(_) => {
-                Self::Unprocessable { code: "username_taken", message: "user name is taken".into() }
-            }
             AccountError::Unavailable(error) => error.into(),
+            AccountError::Unfit { what, why } => {
+                Self::Invalid(vec![Violation::new(what, why.rule(), format!("{what} {why}"))])
+            }
+            refusal => Self::Account(refusal),
+        }
+    }
+}
+
+impl From<PictureError> for ApiError {
+    fn from(error: PictureError) -> Self {
+        Self::malformed("malformed_avatar", error.to_string())
+    }
+}
+
+impl From<DeviceError> for ApiError {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Implausible => {
+                Self::Invalid(vec![Violation::new("fcmToken", "isPushToken", "fcmToken must be a push token")])
+            }
+            DeviceError::Unavailable(error) => error.into(),
         }
     }
 }

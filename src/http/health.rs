@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::views::Moment;
-use super::vitals::{Cpu, Machine, Memory};
+use super::vitals::{Cpu, Machine, Memory, Storage};
 use super::{Api, vitals};
 use crate::accounts::Principal;
 use crate::clock;
@@ -31,6 +31,9 @@ const LAG_WARNING: i64 = 10_000;
 
 /// How long a fact may wait for the read models before that is worth a warning.
 const DELAY_WARNING: Duration = Duration::from_secs(10);
+
+/// From which percentage on a disk is called full.
+const FULL_DISK: u64 = 90;
 
 /// A part of the service that says how it is, at once and from memory.
 #[derive(Clone)]
@@ -242,6 +245,9 @@ async fn report(api: &Api, with_words: bool) -> Report {
     for probe in &api.probes {
         report.add(probe.name, &(probe.check)(), with_words);
     }
+    if let Some(storage) = Storage::read() {
+        report.storage(storage, with_words);
+    }
     report.measure("memory_rss", vitals::resident_bytes(), with_words);
     report.measure("memory_heap", vitals::heap_bytes(), with_words);
     report.remark("email_service", json!({ "status": "warning", "message": "not configured" }));
@@ -270,6 +276,21 @@ impl Report {
         if with_words {
             let message = format!("{} MiB in use", used >> 20);
             self.details.insert(name, json!({ "status": "up", "message": message, "used": used }));
+        }
+    }
+
+    /// Adds how full the disk is. The desk's own data lie with PostgreSQL, so a full one says little about the desk.
+    fn storage(&mut self, storage: Storage, with_words: bool) {
+        let used = storage.used_percentage();
+        let status = if used < FULL_DISK { "up" } else { "warning" };
+        self.remark("storage", json!({ "status": status }));
+        if with_words {
+            let (total, free) = (storage.total, storage.free);
+            let details = json!({
+                "totalSpace": total, "freeSpace": free, "usedSpace": storage.used(), "usedPercentage": used,
+            });
+            let message = format!("{used} % of the disk is in use");
+            self.details.insert("storage", json!({ "status": status, "message": message, "details": details }));
         }
     }
 
@@ -328,6 +349,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{Condition, Report};
+    use crate::http::vitals::Storage;
 
     fn report(conditions: &[(&'static str, Condition)], with_words: bool) -> Report {
         let mut report =
@@ -347,6 +369,19 @@ mod tests {
         assert_eq!(report.status, "error");
         assert_eq!(report.error.keys().collect::<Vec<_>>(), [&"relay"]);
         assert_eq!(report.details["relay"]["message"], "unreachable at 10.0.0.7");
+    }
+
+    #[test]
+    fn a_full_disk_is_worth_a_remark() {
+        for (free, told) in [(11, "up"), (10, "warning")] {
+            let mut report = report(&[], true);
+            report.storage(Storage { total: 100, free }, true);
+            assert_eq!((report.status, &report.details["storage"]["status"]), ("ok", &told.into()));
+            assert_eq!(report.details["storage"]["details"]["freeSpace"], free);
+        }
+        let mut report = report(&[], false);
+        report.storage(Storage { total: 100, free: 50 }, false);
+        assert_eq!(report.details["storage"].get("details"), None);
     }
 
     #[test]

@@ -38,8 +38,9 @@ pub(super) struct Subject(pub DonorId);
 /// Answers a command that was carried out before as it was answered then.
 pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, ApiError> {
     let is_command = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    // A log-in appends nothing, and its answer is a secret that is not to be kept.
-    let is_kept = is_command && !request.uri().path().ends_with("/auth/login");
+    // Log-ins and changes of accounts append nothing, and their bodies and answers hold secrets that are not to be kept.
+    let path = request.uri().path();
+    let is_kept = is_command && !path.starts_with("/api/v1/auth/") && !path.starts_with("/api/v1/users");
     let Some(key) = key_of(request.headers())?.filter(|_| is_kept) else { return Ok(next.run(request).await) };
     let is_known = request.extensions().get::<Caller>().is_some_and(|caller| caller.0.is_some());
     if !is_known && key.len() < SHORTEST_ANONYMOUS_KEY {

@@ -15,7 +15,9 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
 
+use super::errand::user_agent;
 use super::error::{ApiError, ErrorBody};
+use super::trail::{Outline, Trail};
 use super::{Api, routes};
 use crate::config::Config;
 use crate::network;
@@ -49,9 +51,22 @@ pub(super) async fn identify(State(api): State<Arc<Api>>, mut request: Request, 
     let address = network::client_address(request.headers(), peer, api.config.trusted_proxies);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     request.extensions_mut().insert(ClientAddress(address));
+    let trail = Trail::default();
+    request.extensions_mut().insert(trail.clone());
+    let seen = Outline {
+        request_id: Arc::clone(&id),
+        method: request.method().clone(),
+        route: routes::of_feed(request.uri().path()),
+        address,
+        user_agent: user_agent(request.headers()),
+    };
     let span = info_span!("request", id = %id, method = %request.method());
     let started = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
+    let code = response.extensions().get::<ErrorBody>().map(|body| body.code);
+    if let Some(noted) = trail.note(seen, response.status(), code, started.elapsed()) {
+        api.recorder.note(noted);
+    }
     let mut response = with_error_body(response, &id);
     span.in_scope(|| {
         let status = response.status().as_u16();

@@ -4,6 +4,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::accounts::Change;
+
 /// Text, also from a number or a truth value.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(optional_text(deserializer)?.unwrap_or_default())
@@ -17,6 +19,25 @@ pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
         Value::Number(number) => Ok(Some(number.to_string())),
         Value::Bool(truth) => Ok(Some(truth.to_string())),
         Value::Array(_) | Value::Object(_) => Err(D::Error::custom("must be text")),
+    }
+}
+
+/// New text, or nothing any more if it is null or empty. An absent field is [`Change::Keep`] by default.
+pub(super) fn change<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Change<String>, D::Error> {
+    let text = optional_text(deserializer)?.filter(|text| !text.is_empty());
+    Ok(text.map_or(Change::Clear, Change::Set))
+}
+
+/// A truth value, also as a word, or nothing.
+pub(super) fn optional_truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(truth) => Ok(Some(truth)),
+        Value::String(text) if text == "true" => Ok(Some(true)),
+        Value::String(text) if text == "false" => Ok(Some(false)),
+        Value::String(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(D::Error::custom("must be true or false"))
+        }
     }
 }
 

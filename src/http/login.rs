@@ -15,6 +15,7 @@ use super::body::Body;
 use super::error::ApiError;
 use super::layers::ClientAddress;
 use super::openapi::PublicErrors;
+use super::trail::Trail;
 use super::views::Account;
 use super::{Api, lenient, rules};
 
@@ -57,12 +58,17 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 async fn log_in(
     State(api): State<Arc<Api>>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
+    Extension(trail): Extension<Trail>,
     Body(Credentials { username, password }): Body<Credentials>,
 ) -> Result<(StatusCode, Json<LoggedIn>), ApiError> {
     if rules::credential(&username, &()).is_err() || rules::credential(&password, &()).is_err() {
         return Err(ApiError::Unauthorized);
     }
+    if let Some(user) = api.accounts.named(&username) {
+        trail.is_about(user.id.get());
+    }
     api.limits.log_in(address, &username)?;
     let (user, access_token) = api.accounts.log_in(&username, &password).await?;
+    trail.sent_by(user.id);
     Ok((StatusCode::CREATED, Json(LoggedIn { access_token, user: Account::from(&user) })))
 }

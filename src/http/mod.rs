@@ -17,11 +17,13 @@ mod layers;
 mod lenient;
 pub mod limits;
 mod login;
+mod logs;
 mod messages;
 mod openapi;
 mod outbox;
-mod routes;
+pub mod routes;
 mod rules;
+mod trail;
 mod users;
 mod views;
 mod vitals;
@@ -44,6 +46,7 @@ use self::health::Probe;
 use self::limits::Limits;
 use crate::accounts::Accounts;
 use crate::accounts::devices::Devices;
+use crate::activity::{Activity, Recorder};
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
 use crate::integrations::Outbox;
@@ -69,6 +72,10 @@ pub struct Api {
     pub accounts: Accounts,
     /// Where pushes go.
     pub devices: Devices,
+    /// What happened at the desk, to be read.
+    pub activity: Activity,
+    /// What happens at the desk, to be noted.
+    pub recorder: Recorder,
     /// Rooms for calls.
     pub rooms: CallRooms,
     /// What was told outside the desk.
@@ -133,6 +140,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
     let versioned = OpenApiRouter::new()
         .merge(login::routes())
         .merge(users::routes())
+        .merge(logs::routes())
         .merge(donor_queries::routes())
         .merge(messages::routes())
         .merge(deliveries::routes())

@@ -52,6 +52,9 @@ pub(super) struct ReadErrors;
 /// What a command may be answered with instead.
 pub(super) struct CommandErrors;
 
+/// What a change of an account may be answered with instead.
+pub(super) struct WriteErrors;
+
 /// What a request without a credential may be answered with instead.
 pub(super) struct PublicErrors;
 
@@ -66,6 +69,12 @@ const READ: &[(&str, &str)] = &[
     ("401", "There is no credential, or it is not good"),
     ("403", "The credential is not for this"),
     ("404", "There is no such thing, or not for this caller"),
+];
+
+const WRITE: &[(&str, &str)] = &[
+    ("409", "The name is taken, or nobody would be left to manage accounts"),
+    ("413", "The body is too long"),
+    ("415", "The body is neither JSON nor a form"),
 ];
 
 const COMMAND: &[(&str, &str)] = &[
@@ -85,6 +94,12 @@ impl IntoResponses for PublicErrors {
 impl IntoResponses for ReadErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         errors(&[PUBLIC, READ])
+    }
+}
+
+impl IntoResponses for WriteErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        errors(&[PUBLIC, READ, WRITE])
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::Method;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub enum Access {
     /// Anybody; a credential is not looked at.
     Public,
     /// Anybody; a credential counts if it is good and is ignored if not.
@@ -26,7 +26,7 @@ pub(super) enum Access {
 
 /// One line of the table.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub struct Route {
     /// The method.
     pub method: Method,
     /// The path, with values in braces.
@@ -43,6 +43,10 @@ const fn post(path: &'static str, access: Access) -> Route {
     Route { method: Method::POST, path, access }
 }
 
+const fn put(path: &'static str, access: Access) -> Route {
+    Route { method: Method::PUT, path, access }
+}
+
 const fn patch(path: &'static str, access: Access) -> Route {
     Route { method: Method::PATCH, path, access }
 }
@@ -52,7 +56,7 @@ const fn delete(path: &'static str, access: Access) -> Route {
 }
 
 /// The table.
-pub(super) const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] = &[
     get("/", Access::Public),
     get("/health", Access::Anybody),
     get("/health/ping", Access::Public),
@@ -65,6 +69,18 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/v1/users", Access::Staff),
     get("/api/v1/users/me", Access::Staff),
     get("/api/v1/users/{id}", Access::Staff),
+    post("/api/v1/users", Access::SuperAdmin),
+    put("/api/v1/users/{id}", Access::SuperAdmin),
+    delete("/api/v1/users/{id}", Access::SuperAdmin),
+    put("/api/v1/users/me/fcm-token", Access::Staff),
+    put("/api/v1/users/me/profile", Access::Staff),
+    put("/api/v1/users/me/password", Access::Staff),
+    post("/api/v1/users/me/avatar", Access::Staff),
+    get("/api/v1/users/{id}/avatar", Access::Anybody),
+    get("/api/v1/logs", Access::SuperAdmin),
+    get("/api/v1/logs/{filename}", Access::SuperAdmin),
+    get("/api/v1/logs/search/{type}", Access::SuperAdmin),
+    get("/api/v1/logs/stats/overview", Access::SuperAdmin),
     post("/api/v1/donor-queries", Access::Anybody),
     get("/api/v1/donor-queries", Access::Staff),
     get("/api/v1/donor-queries/general", Access::Staff),
@@ -82,7 +98,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/v1/donor-queries/donor/{donorId}", Access::DonorOrStaff),
     get("/api/v1/donor-queries/admin/{id}", Access::Staff),
     get("/api/v1/donor-queries/{id}", Access::Staff),
-    patch("/api/v1/donor-queries/{id}", Access::Staff),
+    patch("/api/v1/donor-queries/{id}", Access::DonorOrStaff),
     delete("/api/v1/donor-queries/{id}", Access::SuperAdmin),
     get("/api/v1/donor-queries/{id}/is-accepted", Access::DonorOrStaff),
     patch("/api/v1/donor-queries/{id}/accept", Access::Staff),
@@ -116,6 +132,12 @@ const FEED: &[&str] = &["/api/v1/ws", "/api/v1/events", "/api/v1/events/stream",
 pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     ROUTES.iter().find(|route| route.method == *method && route.path == path)
+}
+
+/// A path of the live feed, without its query string.
+pub(super) fn of_feed(path: &str) -> Option<&'static str> {
+    let spelled = canonical(path);
+    FEED.iter().copied().find(|known| *known == spelled)
 }
 
 /// The path as the router spells it: fixed words in lower case, no slash at the end. Values stay as they are, and so does

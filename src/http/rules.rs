@@ -2,9 +2,13 @@
 //! [`super::body`] takes apart into the contract's constraints.
 #![allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that garde calls")]
 
+use aggregates::people::Role;
 use aggregates::vocabulary::{CallMode, MessageType, QueryStatus};
 use garde::{Error, Result};
 use projections::messages::SenderType;
+
+use crate::accounts::terms::{self, Unfit};
+use crate::accounts::{Change, devices, parse_role, role_word};
 
 /// The longest name, test, stage, device, or identity.
 pub(super) const LINE: usize = 200;
@@ -43,6 +47,73 @@ pub(super) fn text_or_empty(value: &Option<String>, _: &()) -> Result {
 pub(super) fn credential(value: &str, _: &()) -> Result {
     not_empty(value)?;
     at_most(value, 1_024)
+}
+
+/// What a person logs in with.
+pub(super) fn username(value: &str, _: &()) -> Result {
+    on_terms(terms::username(value))
+}
+
+/// What a person logs in with, if there.
+pub(super) fn optional_username(value: &Option<String>, _: &()) -> Result {
+    value.as_deref().map_or(Ok(()), |value| username(value, &()))
+}
+
+/// A person's name.
+pub(super) fn name(value: &str, _: &()) -> Result {
+    on_terms(terms::name(value))
+}
+
+/// A person's name, if there.
+pub(super) fn optional_name(value: &Option<String>, _: &()) -> Result {
+    value.as_deref().map_or(Ok(()), |value| name(value, &()))
+}
+
+/// A new mail address, if there.
+pub(super) fn email(value: &Change<String>, _: &()) -> Result {
+    value.new_value().map_or(Ok(()), |value| on_terms(terms::email(value)))
+}
+
+/// A password that somebody chose.
+pub(super) fn password(value: &str, _: &()) -> Result {
+    on_terms(terms::password(value))
+}
+
+/// A password that somebody chose; absent or empty if it stays as it is.
+pub(super) fn password_or_empty(value: &Option<String>, _: &()) -> Result {
+    value.as_deref().filter(|value| !value.is_empty()).map_or(Ok(()), |value| password(value, &()))
+}
+
+/// A push token, if there.
+pub(super) fn optional_push_token(value: &Option<String>, _: &()) -> Result {
+    let checked = value.as_deref().map_or(Ok(()), devices::plausible);
+    checked.map_err(|_| Error::new("isPushToken: must be a push token"))
+}
+
+/// How many rows at once, if there.
+pub(super) fn optional_page_size(value: &Option<i64>, _: &()) -> Result {
+    within(*value, 1_000)
+}
+
+/// The number of a page, if there.
+pub(super) fn optional_page_number(value: &Option<i64>, _: &()) -> Result {
+    within(*value, 10_000)
+}
+
+fn within(value: Option<i64>, most: i64) -> Result {
+    if value.is_none_or(|value| (1..=most).contains(&value)) {
+        return Ok(());
+    }
+    Err(Error::new(format!("isIn: must be a whole number from 1 to {most}")))
+}
+
+/// The name of a role, if there.
+pub(super) fn role(value: &Option<String>, _: &()) -> Result {
+    one_of(value.as_deref(), parse_role, &[Role::SuperAdmin, Role::Admin], role_word)
+}
+
+fn on_terms(checked: std::result::Result<(), Unfit>) -> Result {
+    checked.map_err(|unfit| Error::new(format!("{}: {unfit}", unfit.rule())))
 }
 
 /// The name of a message type, if there.

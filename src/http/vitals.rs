@@ -40,6 +40,31 @@ pub(super) struct Machine {
     load_avg: Option<Vec<f64>>,
 }
 
+/// The disk that this node runs from, in bytes. What facts take is for PostgreSQL to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Storage {
+    pub(super) total: u64,
+    /// What is left for programs like this one.
+    pub(super) free: u64,
+}
+
+impl Storage {
+    pub(super) fn read() -> Option<Self> {
+        let disk = rustix::fs::statvfs("/").ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Self { total: bytes(disk.f_blocks), free: bytes(disk.f_bavail) })
+    }
+
+    pub(super) const fn used(self) -> u64 {
+        self.total.saturating_sub(self.free)
+    }
+
+    /// Whole percent, rounded down.
+    pub(super) fn used_percentage(self) -> u64 {
+        u64::try_from(u128::from(self.used()) * 100 / u128::from(self.total.max(1))).unwrap_or(100)
+    }
+}
+
 impl Memory {
     pub(super) fn read() -> Self {
         Self { rss: resident_bytes() }
@@ -96,7 +121,14 @@ fn bytes(table: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cpu, bytes};
+    use super::{Cpu, Storage, bytes};
+
+    #[test]
+    fn a_disk_is_told_in_whole_percent() {
+        assert_eq!(Storage { total: 1_000, free: 101 }.used_percentage(), 89);
+        assert_eq!(Storage { total: u64::MAX, free: 0 }.used_percentage(), 100);
+        assert_eq!(Storage { total: 0, free: 0 }.used_percentage(), 0);
+    }
 
     #[test]
     fn memory_is_told_in_bytes() {

@@ -25,11 +25,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("integrations", &["clock", "config"]),
     ("reactions", &["accounts", "bus", "clock", "dispatch", "integrations", "lease", "log", "projector", "tail"]),
     ("accounts", &["config", "clock", "database"]),
+    ("activity", &[]),
     ("dashboard", &[]),
     (
         "http",
         &[
             "accounts",
+            "activity",
             "clock",
             "config",
             "dashboard",

@@ -1,4 +1,4 @@
-//! `PATCH donor-queries/:id`: details are corrected, or the status is set as the old clients do.
+//! `PATCH donor-queries/:id`: details are corrected, the status is set as the old clients do, or the donor's device is new.
 
 use aggregates::donor_query::DonorQueryCommand;
 use aggregates::ids::QueryId;
@@ -7,18 +7,22 @@ use aggregates::personal::Personal;
 use aggregates::vocabulary::QueryStatus;
 use axum::response::Response;
 use garde::Validate;
-use projections::queries;
+use projections::{messages, queries};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::listing::NEWEST_IN_ONE;
 use super::transfer;
+use crate::accounts::Principal;
+use crate::accounts::devices::DeviceKind;
 use crate::clock;
 use crate::http::answer::{self, Envelope};
+use crate::http::auth::Anyone;
 use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
 use crate::http::openapi::{CommandErrors, CommandHeaders};
-use crate::http::{auth, lenient, rules, views};
+use crate::http::{Api, auth, lenient, rules, views};
 
 /// What changes. Who holds a query, and who resolved it, follows from commands and cannot be written; whose it is never
 /// changes. Such keys are dropped like any other that is not here.
@@ -49,6 +53,10 @@ pub(super) struct Edits {
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::text_or_empty))]
     transfer_note: Option<String>,
+    /// The push token of the donor's device: all that the donor may send.
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[garde(custom(rules::optional_push_token))]
+    fcm_token: Option<String>,
 }
 
 /// Correct a query.
@@ -59,25 +67,61 @@ pub(super) struct Edits {
     params(("id" = i64, Path, description = "The query"), CommandHeaders),
     request_body = Edits,
     responses((status = 200, description = "The query", body = Envelope<views::StaffQuery>), CommandErrors),
-    security(("staff" = []))
+    security(("donor" = []), ("staff" = []))
 )]
 pub(super) async fn edit(
     errand: Errand,
-    auth::Staff(by): auth::Staff,
+    Anyone(caller): Anyone,
     Id(id): Id,
     Body(body): Body<Edits>,
 ) -> Result<Response, ApiError> {
-    let (query, actor) = (QueryId::new(id), auth::acting(&by));
+    let query = QueryId::new(id);
+    match caller {
+        Principal::Staff(by) => by_staff(errand, by, query, body).await,
+        Principal::Donor(_) => by_donor(&errand, &caller, query, body).await,
+    }
+}
+
+async fn by_staff(errand: Errand, by: Staff, query: QueryId, mut body: Edits) -> Result<Response, ApiError> {
+    let actor = auth::acting(&by);
+    let push_token = body.fcm_token.take();
     // The correction first: after a transfer it would be somebody else's to make.
     let transition = transition(&errand, &by, &body).await?;
     let commands: Vec<_> = correction(by, body).into_iter().chain(transition).collect();
-    if !commands.is_empty() {
-        let outcome = errand.carry_out_all(query, &actor, &commands).await?;
+    let outcome = match commands.as_slice() {
+        [] => None,
+        commands => Some(errand.carry_out_all(query, &actor, commands).await?),
+    };
+    if let Some(push_token) = push_token {
+        register(&errand.api, query, &push_token).await?;
+    }
+    if let Some(outcome) = outcome {
         return errand.answer(query, &outcome, None).await;
     }
     let row = queries::find(&errand.api.reads, query).await?.ok_or(ApiError::query_not_found())?;
     let data = views::StaffQuery::new(&row, &errand.api.accounts.list());
     Ok(answer::of_query(&row, answer::enveloped(errand.success(), data, None), errand.api.freshness.applied()))
+}
+
+async fn by_donor(errand: &Errand, caller: &Principal, query: QueryId, body: Edits) -> Result<Response, ApiError> {
+    let row = super::visible(&errand.api, query, caller).await?;
+    let Edits { donor: None, test: None, stage: None, device: None, status: None, fcm_token: Some(push_token), .. } =
+        body
+    else {
+        return Err(ApiError::Forbidden);
+    };
+    register(&errand.api, query, &push_token).await?;
+    let said = messages::latest_of_queries(&errand.api.reads, &[query], NEWEST_IN_ONE).await?;
+    let data = views::DonorQuery::new(&row, &said, &errand.api.accounts.list());
+    Ok(answer::of_query(&row, answer::enveloped(errand.success(), data, None), errand.api.freshness.applied()))
+}
+
+/// Notes the device of a query's donor.
+async fn register(api: &Api, query: QueryId, push_token: &str) -> Result<(), ApiError> {
+    let (state, _) = api.dispatcher.load(query).await?;
+    let origin = state.origin().ok_or(ApiError::query_not_found())?;
+    let registered = api.devices.register_donor(&origin.donor_id, origin.session, DeviceKind::Token, push_token);
+    Ok(registered.await?)
 }
 
 async fn transition(errand: &Errand, by: &Staff, body: &Edits) -> Result<Option<DonorQueryCommand>, ApiError> {

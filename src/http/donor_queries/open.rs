@@ -12,10 +12,12 @@ use axum::response::Response;
 use garde::Validate;
 use projections::messages;
 use serde::Deserialize;
+use tracing::warn;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::listing::NEWEST_IN_ONE;
+use crate::accounts::devices::DeviceKind;
 use crate::clock;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Caller;
@@ -24,9 +26,9 @@ use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::layers::ClientAddress;
 use crate::http::openapi::{CommandErrors, FoundingHeaders};
-use crate::http::{lenient, rules, views};
+use crate::http::{Api, lenient, rules, views};
 
-/// What a donor says. Push tokens are read and forgotten.
+/// What a donor says.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewQuery {
@@ -58,6 +60,10 @@ pub(super) struct NewQuery {
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::call_type))]
     call_type: Option<String>,
+    /// The push token of the donor's device. One that cannot be one is ignored: nobody is turned away for it.
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[garde(skip)]
+    fcm_token: Option<String>,
 }
 
 /// Open a query.
@@ -83,11 +89,15 @@ pub(super) async fn open(
     let donor_id = DonorId::new(body.donor_id.clone());
     let by = Actor::Donor { id: donor_id.clone() };
     let session = session(&caller, &donor_id);
+    let push_token = body.fcm_token.clone();
     let command = command(&errand, body, donor_id, session).await?;
     let outcome = errand.carry_out(errand.api.log.next_query_id().await?, &by, command).await?;
     // The facts decide, not what was drawn above: a repeated command gets the query and the session of the first time.
     let (query, donor_id, session) = opened(&outcome.events).ok_or(ApiError::Internal(None))?;
     let api = &errand.api;
+    if let Some(push_token) = push_token {
+        register(api, query, &donor_id, session, &push_token).await;
+    }
     let token = api.accounts.donor_token(&donor_id, session);
     let Some(row) = errand.shown(query, &outcome).await? else {
         return Ok(answer::opened_later(query.get(), token, &outcome));
@@ -102,6 +112,13 @@ pub(super) async fn open(
 fn session(caller: &Caller, donor_id: &DonorId) -> DonorSession {
     let own = caller.donor().filter(|donor| donor.donor_id == *donor_id).and_then(|donor| donor.session);
     own.unwrap_or_else(|| DonorSession(Uuid::new_v4()))
+}
+
+/// The query is open whether or not its donor can be pushed to.
+async fn register(api: &Api, query: QueryId, donor_id: &DonorId, session: DonorSession, push_token: &str) {
+    if let Err(error) = api.devices.register_donor(donor_id, session, DeviceKind::Token, push_token).await {
+        warn!(%error, query.id = %query, "Cannot push to the donor of query {query}");
+    }
 }
 
 async fn command(

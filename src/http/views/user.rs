@@ -17,7 +17,7 @@ pub(in crate::http) struct Account {
     email: Option<String>,
     /// `SUPER_ADMIN` or `ADMIN`.
     role: &'static str,
-    /// A picture as a data URL.
+    /// Where the picture is, for `<img src>`: an address, or a data URL.
     avatar: Option<String>,
     is_active: bool,
     created_at: Moment,
@@ -36,7 +36,7 @@ pub(in crate::http) struct PublicUser {
     email: Option<String>,
     /// `SUPER_ADMIN` or `ADMIN`.
     role: &'static str,
-    /// A picture as a data URL.
+    /// Where the picture is, for `<img src>`: an address, or a data URL.
     avatar: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(in crate::http) struct PublicUser {
 pub(in crate::http) struct StaffMember {
     id: i64,
     name: String,
-    /// A picture as a data URL.
+    /// Where the picture is, for `<img src>`: an address, or a data URL.
     avatar: Option<String>,
 }
 

@@ -179,7 +179,9 @@ async fn the_desk_says_how_it_is_without_telling_strangers_why() {
     assert!(detailed.at("/os/totalMemory").as_u64() > Some(0), "{detailed}");
     assert!(detailed.at("/cpu/user").as_f64() > Some(0.0), "{detailed}");
     assert_eq!(*detailed.at("/environment"), "production");
-    assert!(ada.get("/health").await.expect(200).at("/details/memory_rss/used").as_u64() > Some(0));
+    let health = ada.get("/health").await.expect(200);
+    assert!(health.at("/details/memory_rss/used").as_u64() > Some(0));
+    assert!(health.at("/details/storage/details/totalSpace").as_u64() > Some(0));
     let told = nobody.get("/health?min_position=999999").await.expect(200);
     assert_eq!(*told.at("/details/email_service/message"), "not configured");
     assert!(told.at("/details/memory_rss").get("used").is_none(), "{told}");

@@ -3,9 +3,10 @@
 use aggregates::people::Role;
 use proof_concierge::accounts::{Accounts, seed};
 use proof_concierge::app::App;
-use proof_concierge::config::Config;
+use proof_concierge::config::{Config, Secret};
 use proof_concierge::database::{self, Purpose};
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use tokio::runtime::Runtime;
 
 use super::app::Client;
@@ -22,8 +23,8 @@ pub(crate) struct Desk {
     client: Client,
     /// Of its own, so that it can be stopped before the database goes: a node that reconnects meanwhile holds that up.
     runtime: Option<Runtime>,
-    _app: App,
-    _database: TestDatabase,
+    app: App,
+    database: TestDatabase,
 }
 
 /// Starts a desk with a super admin (`sue`) and two admins (`ada`, `ben`).
@@ -52,7 +53,7 @@ pub(crate) async fn serve(database: TestDatabase, config: Config) -> Desk {
     let runtime = Runtime::new().unwrap();
     let app = runtime.spawn(App::start(config)).await.unwrap().unwrap();
     let client = Client::new(&format!("http://{}", app.local_addr()));
-    Desk { accounts: app.accounts().clone(), client, runtime: Some(runtime), _app: app, _database: database }
+    Desk { accounts: app.accounts().clone(), client, runtime: Some(runtime), app, database }
 }
 
 impl Desk {
@@ -73,6 +74,21 @@ impl Desk {
         let answer = self.client.post("/api/v1/donor-queries", &query_of(donor_id)).await.expect(201);
         let token = answer.at("/data/donorToken").as_str().unwrap();
         (self.client.with_token(token), answer.at("/data/id").as_i64().unwrap())
+    }
+
+    /// Where the live feed's sockets are.
+    pub(crate) fn socket_url(&self) -> String {
+        format!("ws://{}/api/v1/ws", self.app.local_addr())
+    }
+
+    /// Connections to its database, as superuser.
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.database.pool
+    }
+
+    /// The address of its database.
+    pub(crate) fn database_url(&self) -> Secret {
+        Secret::new(&self.database.url)
     }
 
     /// The id of a staff account.

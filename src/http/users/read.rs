@@ -1,23 +1,17 @@
-//! Staff accounts, to be read. Bare answers, as the dashboard expects.
+//! `GET users*`: who works at the desk.
 
 use std::sync::Arc;
 
 use aggregates::ids::UserId;
 use axum::Json;
 use axum::extract::State;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::Api;
-use super::auth::Staff;
-use super::body::Id;
-use super::error::ApiError;
-use super::openapi::ReadErrors;
-use super::views::Account;
-
-pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(me)).routes(routes!(all)).routes(routes!(one))
-}
+use crate::http::Api;
+use crate::http::auth::Staff;
+use crate::http::body::Id;
+use crate::http::error::ApiError;
+use crate::http::openapi::ReadErrors;
+use crate::http::views::Account;
 
 /// Who am I?
 #[utoipa::path(
@@ -27,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     responses((status = 200, description = "The caller's account", body = Account), ReadErrors),
     security(("staff" = []))
 )]
-async fn me(State(api): State<Arc<Api>>, Staff(staff): Staff) -> Result<Json<Account>, ApiError> {
+pub(super) async fn me(State(api): State<Arc<Api>>, Staff(staff): Staff) -> Result<Json<Account>, ApiError> {
     found(&api, staff.id)
 }
 
@@ -39,7 +33,7 @@ async fn me(State(api): State<Arc<Api>>, Staff(staff): Staff) -> Result<Json<Acc
     responses((status = 200, description = "Every account, by id", body = Vec<Account>), ReadErrors),
     security(("staff" = []))
 )]
-async fn all(State(api): State<Arc<Api>>) -> Json<Vec<Account>> {
+pub(super) async fn all(State(api): State<Arc<Api>>) -> Json<Vec<Account>> {
     Json(api.accounts.list().values().map(|user| Account::from(user.as_ref())).collect())
 }
 
@@ -52,7 +46,7 @@ async fn all(State(api): State<Arc<Api>>) -> Json<Vec<Account>> {
     responses((status = 200, description = "The account", body = Account), ReadErrors),
     security(("staff" = []))
 )]
-async fn one(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Json<Account>, ApiError> {
+pub(super) async fn one(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Json<Account>, ApiError> {
     found(&api, UserId::new(id))
 }
 
