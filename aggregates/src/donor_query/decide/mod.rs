@@ -60,7 +60,7 @@ pub fn decide(query: &DonorQuery, command: DonorQueryCommand) -> Decision {
         (Closed(_), RejectCallRequest { .. } | CancelCallRequest { .. }) => Err(DonorQueryError::NoSuchRequest),
         (Open(open), StartCall { call, message, by, at }) => calls::start(open, call, message, by, at),
         (Closed(_), RequestCall { .. } | AcceptCallRequest { .. } | StartCall { .. }) => refuse_closed("call"),
-        (Open(open), EndCall { call, reason, by, at }) => Ok(calls::end(open, call, reason, by, at)),
+        (Open(open), EndCall { call, reason, by, at }) => calls::end(open, call, reason, by, at),
     }
 }
 
