@@ -44,6 +44,10 @@ pub struct Config {
     pub read_connections: u32,
     /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
     pub environment: String,
+    /// Where clients reach this desk, without a slash at the end. Without it, `http://` and [`Self::listen`].
+    pub public_url: String,
+    /// How calls are held.
+    pub calls: Calls,
     /// What this node does.
     pub roles: Roles,
     /// How much one caller may ask for.
@@ -76,6 +80,14 @@ pub struct Limits {
     pub open_per_minute: u32,
     /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
+}
+
+/// How calls are held.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calls {
+    /// After how long a room closes by itself, in minutes.
+    pub expiry_minutes: u32,
 }
 
 /// How donors prove who they are.
@@ -162,11 +174,19 @@ impl Default for Config {
             cache_capacity: 10_000,
             read_connections: 8,
             environment: "production".to_owned(),
+            public_url: String::new(),
+            calls: Calls::default(),
             roles: Roles::default(),
             limits: Limits::default(),
             log_format: LogFormat::Text,
             log_filter: "info,async_nats=warn,sqlx::postgres::notice=warn".to_owned(),
         }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { expiry_minutes: 60 }
     }
 }
 
@@ -236,6 +256,14 @@ impl Config {
             *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| invalid())?;
         }
         Ok(key)
+    }
+
+    /// Where clients reach this desk, without a slash at the end.
+    pub fn public_base_url(&self) -> String {
+        match self.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.listen),
+            url => url.to_owned(),
+        }
     }
 
     /// How long a command waits for the read models.

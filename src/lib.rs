@@ -9,6 +9,7 @@ pub mod database;
 pub mod dev;
 pub mod dispatch;
 pub mod http;
+pub mod integrations;
 pub mod lease;
 pub mod log;
 pub mod migrate;

@@ -28,6 +28,7 @@ use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
 use crate::http::{self, Api};
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
 use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
@@ -107,6 +108,7 @@ impl App {
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
+            rooms: CallRooms::new(&config, reads.clone()).context("cannot set up calls")?,
             reads,
             limits: Limits::new(config.limits),
             probes: vec![nats_probe(bus)],

@@ -42,6 +42,7 @@ use self::limits::Limits;
 use crate::accounts::Accounts;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
+use crate::integrations::calls::CallRooms;
 use crate::log::Log;
 use crate::projector::Freshness;
 
@@ -60,6 +61,8 @@ pub struct Api {
     pub freshness: Freshness,
     /// Staff accounts and tokens.
     pub accounts: Accounts,
+    /// Rooms for calls.
+    pub rooms: CallRooms,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
     /// The settings.

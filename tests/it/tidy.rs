@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("relay", &["bus", "lease", "log"]),
     ("projector", &["bus", "clock", "config", "database", "lease", "log", "tail"]),
     ("push", &["accounts", "bus", "config", "log", "network", "projector", "refusal", "tail"]),
-    ("integrations", &["config"]),
+    ("integrations", &["clock", "config"]),
     ("reactions", &["bus", "log", "tail", "dispatch", "integrations", "clock"]),
     ("timers", &["dispatch", "log", "database", "clock"]),
     ("accounts", &["config", "clock", "database"]),
