@@ -97,16 +97,22 @@ pub(super) fn cancel(open: &OpenState, request: CallRequestId, at: DateTime<Utc>
 }
 
 /// A call begins without a request. A request that is pending stays so: it is for staff to answer.
-pub(super) fn start(open: &OpenState, call: NewCall, message: MessageId, by: Caller, at: DateTime<Utc>) -> Decision {
-    let by_actor = actor(open, &by)?;
+pub(super) fn start(
+    open: &OpenState,
+    call: NewCall,
+    message: MessageId,
+    caller: &Caller,
+    at: DateTime<Utc>,
+) -> Decision {
+    let by = actor(open, caller)?;
     check_no_call(open)?;
-    let text = wording::call_started(call.mode, &by_actor);
-    let taken = match &by {
+    let text = wording::call_started(call.mode, &by);
+    let taken = match caller {
         Caller::Staff(staff) => taken(open, staff, at),
         Caller::Donor | Caller::System => None,
     };
     let began = [
-        DonorQueryEvent::CallAttached { call: call.id, room: call.room, mode: call.mode, message, by: by_actor, at },
+        DonorQueryEvent::CallAttached { call: call.id, room: call.room, mode: call.mode, message, by, at },
         DonorQueryEvent::MessagePosted {
             message,
             author: Author::System,
@@ -122,9 +128,9 @@ pub(super) fn start(open: &OpenState, call: NewCall, message: MessageId, by: Cal
 }
 
 /// The call is over. Ending it again, or ending another, changes nothing: both sides hang up, and timers come late.
-pub(super) fn end(open: &OpenState, call: CallId, reason: EndReason, by: Caller, at: DateTime<Utc>) -> Decision {
+pub(super) fn end(open: &OpenState, call: CallId, reason: EndReason, by: &Caller, at: DateTime<Utc>) -> Decision {
     match &open.call {
-        Some(live) if live.id == call => Ok(ended(live, reason, actor(open, &by)?, at).into()),
+        Some(live) if live.id == call => Ok(ended(live, reason, actor(open, by)?, at).into()),
         Some(_) | None => Ok(vec![]),
     }
 }
