@@ -6,12 +6,14 @@
 mod answer;
 pub mod auth;
 mod body;
+mod communication;
 mod donor_queries;
 mod errand;
 pub mod error;
 mod freshness;
 pub mod health;
 mod idempotency;
+mod joining;
 mod layers;
 mod lenient;
 pub mod limits;
@@ -122,6 +124,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(login::routes())
         .merge(users::routes())
         .merge(donor_queries::routes())
-        .merge(messages::routes());
+        .merge(messages::routes())
+        .merge(communication::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }
