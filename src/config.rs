@@ -2,7 +2,7 @@
 //!
 //! Settings come from an optional TOML file (`CONCIERGE_CONFIG`) and from environment variables, which win. A setting
 //! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; the old system's `DATABASE_URL`, `NATS_URL`,
-//! `JWT_SECRET` and `PORT` keep their names.
+//! `JWT_SECRET`, `DAILY_API_KEY`, `DAILY_DOMAIN` and `PORT` keep their names.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -86,6 +86,18 @@ pub struct Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Calls {
+    /// Opens Daily's API. Without it calls are held by the local stand-in, which carries no media.
+    pub daily_api_key: Secret,
+    /// Where Daily's rooms are: `acme` or `acme.daily.co`. Without it, as Daily says.
+    pub daily_domain: String,
+    /// The id of the domain, as Daily's `GET /` tells it. With it, meeting tokens are signed here.
+    pub daily_domain_id: String,
+    /// Daily's API, without a slash at the end.
+    pub daily_base_url: String,
+    /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
+    pub daily_webhook_hmac: Secret,
+    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
+    pub daily_patience_ms: u64,
     /// After how long a room closes by itself, in minutes.
     pub expiry_minutes: u32,
 }
@@ -144,6 +156,15 @@ pub enum ConfigError {
     Invalid(String),
 }
 
+/// The old system's variables, and what they set.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
+    ("NATS_URL", "CONCIERGE_NATS_URL"),
+    ("JWT_SECRET", "CONCIERGE_JWT_SECRET"),
+    ("DAILY_API_KEY", "CONCIERGE_CALLS__DAILY_API_KEY"),
+    ("DAILY_DOMAIN", "CONCIERGE_CALLS__DAILY_DOMAIN"),
+];
+
 fn list_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -186,7 +207,15 @@ impl Default for Config {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { expiry_minutes: 60 }
+        Self {
+            daily_api_key: Secret::default(),
+            daily_domain: String::new(),
+            daily_domain_id: String::new(),
+            daily_base_url: "https://api.daily.co/v1".to_owned(),
+            daily_webhook_hmac: Secret::default(),
+            daily_patience_ms: 8_000,
+            expiry_minutes: 60,
+        }
     }
 }
 
@@ -217,9 +246,9 @@ impl Config {
             .try_parsing(false);
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
-        for name in ["DATABASE_URL", "NATS_URL", "JWT_SECRET"] {
+        for (name, setting) in OLD_NAMES {
             if let Ok(value) = std::env::var(name) {
-                variables.insert(format!("CONCIERGE_{name}"), value);
+                variables.insert((*setting).to_owned(), value);
             }
         }
         if let Some(port) = std::env::var("PORT").ok().filter(|port| !port.is_empty()) {

@@ -77,6 +77,7 @@ impl App {
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
+        let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;

@@ -22,6 +22,7 @@ use self::data_dir::DataDir;
 use self::desk::Desk;
 use self::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use crate::config::{Config, Limits, Secret};
+use crate::integrations::calls::Provider;
 use crate::telemetry;
 
 const DATABASE: &str = "concierge";
@@ -56,6 +57,8 @@ struct Addresses<'a> {
     database_url: &'a str,
     nats_url: &'a str,
     staff: &'a [Credential],
+    #[serde(skip)]
+    calls: Provider,
 }
 
 /// Serves a desk until it is interrupted (Ctrl-C, SIGTERM, SIGHUP), then takes down everything it started.
@@ -80,6 +83,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
         database_url: config.database_url.expose(),
         nats_url: config.nats_url.expose(),
         staff: &staff,
+        calls: Provider::configured(&config.calls),
     };
     directory.write("dev.json", &serde_json::to_string_pretty(&addresses)?)?;
     table::print(&addresses, &servers, directory.path())?;

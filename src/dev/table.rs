@@ -29,6 +29,7 @@ fn rows(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> Vec<(S
     for staff in addresses.staff {
         rows.push((staff.username.to_owned(), format!("password {} ({:?})", staff.password, staff.role)));
     }
+    rows.push(("Calls".to_owned(), addresses.calls.note().unwrap_or("held at Daily.co").to_owned()));
     rows.push(("PostgreSQL".to_owned(), origin(servers.postgres.is_some()).to_owned()));
     rows.push(("NATS".to_owned(), origin(servers.nats.is_some()).to_owned()));
     if let Some(postgres) = servers.postgres.as_ref().filter(|postgres| !postgres.home().starts_with(data_dir)) {

@@ -25,6 +25,7 @@ mod rules;
 mod users;
 mod views;
 mod vitals;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -125,6 +126,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(users::routes())
         .merge(donor_queries::routes())
         .merge(messages::routes())
-        .merge(communication::routes());
+        .merge(communication::routes())
+        .merge(webhooks::routes());
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
 }

@@ -131,6 +131,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/v1/messages/admin/{id}", Access::Staff),
     get("/api/v1/messages/admin/{id}", Access::Staff),
     post("/api/v1/messages/system/{id}", Access::Staff),
+    post("/api/v1/webhooks/daily", Access::Public),
 ];
 
 /// The paths of the live feed, which has a door of its own: here only to be spelled.

@@ -4,8 +4,10 @@
 //! name and provider are stored with the call, so that a call outlives a change of provider. What a participant needs to
 //! join is made when it is asked for and never stored.
 
+mod daily;
 mod local;
 mod names;
+mod roster;
 
 use aggregates::ids::{CallId, DonorId, RoomName};
 use aggregates::people::StaffRef;
@@ -14,16 +16,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use thiserror::Error;
 
+use self::daily::Daily;
 use self::local::Local;
 use self::names::Names;
 use crate::clock;
-use crate::config::{Config, Secret};
+use crate::config::{Calls, Config, Secret};
+
+pub use self::daily::webhook::{DailyWebhooks, Delivery, Notice, Presence, WebhookError};
+pub use self::roster::Roster;
 
 /// Makes rooms, admits people to them and closes them. Cheap to clone.
 #[derive(Clone)]
 pub struct CallRooms {
+    daily: Option<Daily>,
     local: Local,
     names: Names,
+    roster: Roster,
+    webhooks: Option<DailyWebhooks>,
     expiry: TimeDelta,
 }
 
@@ -120,7 +129,10 @@ impl CallRooms {
     /// The rooms of a desk. The pool acts as the service.
     pub fn new(config: &Config, pool: PgPool) -> Result<Self, ProviderError> {
         Ok(Self {
-            local: Local::new(config, pool),
+            daily: Daily::new(&config.calls)?,
+            local: Local::new(config, pool.clone()),
+            roster: Roster::new(pool),
+            webhooks: webhooks(&config.calls)?,
             names: Names::new(&config.jwt_secret),
             expiry: TimeDelta::minutes(i64::from(config.calls.expiry_minutes)),
         })
@@ -128,7 +140,7 @@ impl CallRooms {
 
     /// Who makes new rooms.
     pub fn provider(&self) -> Provider {
-        Provider::Local
+        if self.daily.is_some() { Provider::Daily } else { Provider::Local }
     }
 
     /// The room that a call is to get if it begins now.
@@ -138,7 +150,10 @@ impl CallRooms {
 
     /// Makes a room; one that exists already under the same name is taken as it is. Takes seconds at most.
     pub async fn create_room(&self, spec: &RoomSpec) -> Result<Room, ProviderError> {
-        self.local.create_room(spec).await
+        match &self.daily {
+            Some(daily) => daily.create_room(spec).await,
+            None => self.local.create_room(spec).await,
+        }
     }
 
     /// Lets somebody into a room until `expires_at`. `provider` and `url` are as the call's facts have them.
@@ -156,7 +171,7 @@ impl CallRooms {
         }
         let participant = self.participant(seat);
         let token = match provider {
-            Provider::Daily => return Err(no_daily()),
+            Provider::Daily => self.daily()?.token(room, &participant, now, expires_at).await?,
             Provider::Local => self.local.token(room, &participant, now, expires_at).await?,
         };
         Ok(Grant { provider, room: room.clone(), url: url.to_owned(), token, expires_at })
@@ -165,9 +180,29 @@ impl CallRooms {
     /// Closes a room; one that is gone already is closed. Whoever is in it is sent away.
     pub async fn close_room(&self, provider: &str, room: &RoomName) -> Result<(), ProviderError> {
         match Provider::parse(provider)? {
-            Provider::Daily => Err(no_daily()),
+            Provider::Daily => self.daily()?.close_room(room).await,
             Provider::Local => self.local.close_room(room).await,
         }
+    }
+
+    /// Reads what Daily tells; `None` if it was not asked to.
+    pub fn webhooks(&self) -> Option<&DailyWebhooks> {
+        self.webhooks.as_ref()
+    }
+
+    /// Who is in which room.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Whether a room was named here.
+    pub fn is_ours(&self, room: &RoomName) -> bool {
+        self.names.is_room(room)
+    }
+
+    /// Daily, for a call that was begun there.
+    fn daily(&self) -> Result<&Daily, ProviderError> {
+        self.daily.as_ref().ok_or_else(|| ProviderError::Misconfigured("there is no key for Daily".to_owned()))
     }
 
     fn participant<'a>(&self, seat: Seat<'a>) -> Participant<'a> {
@@ -179,6 +214,11 @@ impl CallRooms {
 }
 
 impl Provider {
+    /// Who makes new rooms under these settings.
+    pub fn configured(settings: &Calls) -> Self {
+        if settings.daily_api_key.expose().is_empty() { Self::Local } else { Self::Daily }
+    }
+
     /// The word that facts and answers have for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -204,6 +244,10 @@ impl Provider {
     }
 }
 
-fn no_daily() -> ProviderError {
-    ProviderError::Misconfigured("there is no key for Daily".to_owned())
+fn webhooks(settings: &Calls) -> Result<Option<DailyWebhooks>, ProviderError> {
+    if settings.daily_webhook_hmac.expose().is_empty() {
+        return Ok(None);
+    }
+    let webhooks = DailyWebhooks::new(&settings.daily_webhook_hmac);
+    webhooks.map(Some).ok_or_else(|| ProviderError::Misconfigured("the webhook's secret is not base64".to_owned()))
 }

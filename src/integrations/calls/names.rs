@@ -26,6 +26,13 @@ impl Names {
         RoomName::new(format!("call-{call}-{}", self.digest(&format!("room {call}"), 16)))
     }
 
+    /// Whether a room has a name of ours.
+    pub(super) fn is_room(&self, room: &RoomName) -> bool {
+        let numbered = room.as_str().strip_prefix("call-").and_then(|rest| rest.split_once('-'));
+        let call = numbered.and_then(|(id, _)| id.parse().ok()).map(CallId::new);
+        call.is_some_and(|call| self.room(call) == *room)
+    }
+
     /// A donor as the provider knows them, in at most 36 characters: who they are elsewhere is none of its business.
     pub(super) fn donor(&self, donor: &DonorId) -> String {
         format!("donor-{}", self.digest(&format!("donor {donor}"), 24))
@@ -76,6 +83,7 @@ mod tests {
         assert_eq!(room.as_str().len(), "call-17-".len() + 16);
         let elsewhere = Names::new(&Secret::new("another secret that is long enough, too"));
         assert_ne!(room, elsewhere.room(CallId::new(17)));
+        assert!(names().is_room(&room) && !elsewhere.is_room(&room));
     }
 
     #[test]

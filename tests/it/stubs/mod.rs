@@ -1,0 +1,3 @@
+//! Outside services as they behave, for the real clients to talk to.
+
+pub(crate) mod daily;
