@@ -206,7 +206,7 @@ impl ApiError {
     fn log(&self) {
         match self {
             Self::Internal(Some(cause)) => error!(error = ?cause, "Request failed"),
-            Self::CallsUnavailable(cause) => error!(error = %cause, "A call could not be set up"),
+            Self::CallsUnavailable(cause) => error!(error = ?cause, "A call could not be set up"),
             Self::Unavailable(Some(cause)) => error!(error = ?cause, "Request could not be served"),
             other => debug!(code = other.code(), "Request refused: {other}"),
         }

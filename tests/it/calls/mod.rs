@@ -5,6 +5,7 @@ mod begin;
 mod doors;
 mod ending;
 mod older;
+mod provider;
 mod reading;
 
 use reqwest::Method;
