@@ -5,7 +5,6 @@ use aggregates::donor_query::{DonorQuery, DonorQueryCommand};
 use aggregates::ids::{CallRequestId, QueryId};
 use aggregates::people::Staff;
 use aggregates::vocabulary::CallMode;
-use axum::http::StatusCode;
 use axum::response::Response;
 use projections::requests;
 
@@ -124,7 +123,7 @@ pub(super) async fn with_no(
     let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
     let request = requests::find(&api.reads, request).await?.ok_or_else(no_such_request)?;
     let data = views::StaffCallRequest::new(&request, Some(&row), &api.accounts.list());
-    let response = answer::about_call(StatusCode::CREATED, Some(data), Some("Call request rejected successfully"));
+    let response = answer::about_call(errand.success(), Some(data), Some("Call request rejected successfully"));
     Ok(answer::of_command(&row, response, &outcome))
 }
 

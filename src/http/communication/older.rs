@@ -118,7 +118,7 @@ pub(super) async fn request(
     params(("id" = i64, Path, description = "The query"), CommandHeaders),
     request_body = Verdict,
     responses(
-        (status = 201, description = "The call, or the declined request", body = CallEnvelope<views::StaffCall>),
+        (status = 200, description = "The call, or the declined request", body = CallEnvelope<views::StaffCall>),
         CommandErrors
     ),
     security(("staff" = []))

@@ -5,6 +5,7 @@ use aggregates::donor_query::{DonorQueryCommand, DonorQueryError};
 use aggregates::ids::{CallId, QueryId};
 use aggregates::people::{Actor, Staff};
 use aggregates::vocabulary::CallMode;
+use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use projections::{calls, queries};
@@ -19,6 +20,7 @@ use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
+use crate::http::layers::ClientAddress;
 use crate::http::openapi::{CommandErrors, CommandHeaders};
 use crate::http::{Api, donor_queries, views};
 use crate::integrations::calls::Seat;
@@ -61,11 +63,13 @@ pub(super) async fn start(
 pub(super) async fn direct(
     errand: Errand,
     auth::Donor(donor): auth::Donor,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     Id(id): Id,
     Body(wish): Body<Wish>,
 ) -> Result<Response, ApiError> {
     let (query, mode) = (QueryId::new(id), wish.mode().unwrap_or(CallMode::Video));
     donor_queries::check_owned(&errand.api, query, &donor).await?;
+    errand.api.limits.open(address)?;
     let _turn = errand.api.dispatcher.prepare(&query).await;
     let (call, begun) = match call_as_donor(&errand, &donor, query, mode).await {
         Err(ApiError::Refused(DonorQueryError::CallActive(call))) => {
@@ -133,7 +137,7 @@ pub(super) async fn staff_answer(
     {
         data = data.answering(&request, &row, &people);
     }
-    let response = answer::about_call(StatusCode::CREATED, Some(data), Some(message));
+    let response = answer::about_call(errand.success(), Some(data), Some(message));
     Ok(answer::fleeting(answer::of_command(&row, response, &outcome)))
 }
 

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{call, claims, conversation, newest, post_nothing};
-use crate::support::desk::{desk, query_of};
+use crate::support::desk::{desk, desk_with, query_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn six_start_at_once_and_there_is_one_call_in_one_room() {
@@ -111,4 +111,13 @@ async fn a_repeated_start_is_answered_with_the_call_of_the_first_time_and_a_new_
     let (first, second) = (open().await, open().await);
     assert_eq!(first.at("/data/query/id"), second.at("/data/query/id"));
     assert_eq!(first.at("/data/call/callSession/id"), second.at("/data/call/callSession/id"));
+}
+
+#[tokio::test]
+async fn an_address_begins_so_many_calls_a_minute_and_no_more() {
+    let desk = desk_with(|config| config.limits.open_per_minute = 2).await;
+    let (donor, query) = desk.donor("d-1").await;
+    let path = call(&format!("{query}/direct-call"));
+    post_nothing(&donor, &path).await.expect(201);
+    assert!(!post_nothing(&donor, &path).await.expect(429).header("retry-after").is_empty());
 }

@@ -44,10 +44,10 @@ async fn the_oldest_dashboard_answers_requests() {
     assert_eq!(*listed.at("/data/0/id"), request);
     put(query, json!({ "status": "MAYBE" })).await.expect(400);
     put(query, json!({})).await.expect(400);
-    let accepted = put(query, json!({ "status": "ACCEPTED", "callRequestId": request })).await.expect(201);
+    let accepted = put(query, json!({ "status": "ACCEPTED", "callRequestId": request })).await.expect(200);
     assert!(accepted.at("/data/adminToken").is_string());
     let (_, query, _) = ask("d-2").await;
-    let declined = put(query, json!({ "status": "declined", "reason": "Busy" })).await.expect(201);
+    let declined = put(query, json!({ "status": "declined", "reason": "Busy" })).await.expect(200);
     assert_eq!(*declined.at("/data/status"), "REJECTED");
 
     let cancel = "/api/v1/communication/cancel-call-request";
