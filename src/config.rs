@@ -1,8 +1,8 @@
 //! The only reader of the environment: every setting, its default, and what it is for.
 //!
 //! Settings come from an optional TOML file (`CONCIERGE_CONFIG`) and from environment variables, which win. A setting
-//! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; the old system's `DATABASE_URL`, `NATS_URL`,
-//! `JWT_SECRET`, `DAILY_API_KEY`, `DAILY_DOMAIN` and `PORT` keep their names.
+//! `limits.login_per_minute` is `CONCIERGE_LIMITS__LOGIN_PER_MINUTE`; `PORT` and those in `OLD_NAMES` keep the names
+//! that they had in the old system.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -52,6 +52,10 @@ pub struct Config {
     pub roles: Roles,
     /// How much one caller may ask for.
     pub limits: Limits,
+    /// Who carries notes to devices.
+    pub push: PushCarrier,
+    /// Who carries mail.
+    pub mail: MailCarrier,
     /// `text` or `json`.
     pub log_format: LogFormat,
     /// Which log lines are written, in `tracing-subscriber`'s filter syntax.
@@ -100,6 +104,42 @@ pub struct Calls {
     pub daily_patience_ms: u64,
     /// After how long a room closes by itself, in minutes.
     pub expiry_minutes: u32,
+}
+
+/// Who carries notes to devices: Firebase Cloud Messaging with a service account, or else the local stand-in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushCarrier {
+    /// The service account's key file: its JSON text, or the path of the file.
+    pub fcm_service_account: Secret,
+    /// The project, for an account given in three parts as in the old system.
+    pub firebase_project_id: String,
+    /// The account's address, of three parts.
+    pub firebase_client_email: String,
+    /// The account's private key in PEM form, of three parts; may be quoted and have `\n` for line ends.
+    pub firebase_private_key: Secret,
+    /// Where messages are sent to.
+    pub fcm_base_url: String,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Who carries mail: an SMTP server, or SendGrid, or else the local stand-in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MailCarrier {
+    /// The SMTP server, as `smtps://user:password@host:465` or `smtp://host:587?tls=required`.
+    pub smtp_url: Secret,
+    /// The key of SendGrid's API; without `smtp_url`.
+    pub sendgrid_api_key: Secret,
+    /// Where SendGrid's API is.
+    pub sendgrid_base_url: String,
+    /// The sender, as `desk@example.org` or `Support <desk@example.org>`.
+    pub from: String,
+    /// Where the dashboard is; mails link to its `/donor-queries/<id>`.
+    pub frontend_url: String,
+    /// How long one step of an attempt may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// How donors prove who they are.
@@ -156,15 +196,6 @@ pub enum ConfigError {
     Invalid(String),
 }
 
-/// The old system's variables, and what they set.
-const OLD_NAMES: &[(&str, &str)] = &[
-    ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
-    ("NATS_URL", "CONCIERGE_NATS_URL"),
-    ("JWT_SECRET", "CONCIERGE_JWT_SECRET"),
-    ("DAILY_API_KEY", "CONCIERGE_CALLS__DAILY_API_KEY"),
-    ("DAILY_DOMAIN", "CONCIERGE_CALLS__DAILY_DOMAIN"),
-];
-
 fn list_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -199,6 +230,8 @@ impl Default for Config {
             calls: Calls::default(),
             roles: Roles::default(),
             limits: Limits::default(),
+            push: PushCarrier::default(),
+            mail: MailCarrier::default(),
             log_format: LogFormat::Text,
             log_filter: "info,async_nats=warn,sqlx::postgres::notice=warn".to_owned(),
         }
@@ -231,6 +264,47 @@ impl Default for Limits {
     }
 }
 
+impl Default for PushCarrier {
+    fn default() -> Self {
+        Self {
+            fcm_service_account: Secret::default(),
+            firebase_project_id: String::new(),
+            firebase_client_email: String::new(),
+            firebase_private_key: Secret::default(),
+            fcm_base_url: "https://fcm.googleapis.com".to_owned(),
+            timeout_ms: 15_000,
+        }
+    }
+}
+
+impl Default for MailCarrier {
+    fn default() -> Self {
+        Self {
+            smtp_url: Secret::default(),
+            sendgrid_api_key: Secret::default(),
+            sendgrid_base_url: "https://api.sendgrid.com".to_owned(),
+            from: String::new(),
+            frontend_url: "http://localhost:3000".to_owned(),
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// Settings that keep the names they had in the old system, and what they are called here.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("DATABASE_URL", "CONCIERGE_DATABASE_URL"),
+    ("NATS_URL", "CONCIERGE_NATS_URL"),
+    ("JWT_SECRET", "CONCIERGE_JWT_SECRET"),
+    ("DAILY_API_KEY", "CONCIERGE_CALLS__DAILY_API_KEY"),
+    ("DAILY_DOMAIN", "CONCIERGE_CALLS__DAILY_DOMAIN"),
+    ("FIREBASE_PROJECT_ID", "CONCIERGE_PUSH__FIREBASE_PROJECT_ID"),
+    ("FIREBASE_CLIENT_EMAIL", "CONCIERGE_PUSH__FIREBASE_CLIENT_EMAIL"),
+    ("FIREBASE_PRIVATE_KEY", "CONCIERGE_PUSH__FIREBASE_PRIVATE_KEY"),
+    ("SENDGRID_API_KEY", "CONCIERGE_MAIL__SENDGRID_API_KEY"),
+    ("SENDGRID_FROM_EMAIL", "CONCIERGE_MAIL__FROM"),
+    ("FRONTEND_URL", "CONCIERGE_MAIL__FRONTEND_URL"),
+];
+
 impl Config {
     /// Reads the file and the environment. What is missing stays at its default; see [`Self::check`].
     #[allow(clippy::disallowed_methods, reason = "this is the only reader of the environment")]
@@ -246,9 +320,9 @@ impl Config {
             .try_parsing(false);
         let mut variables: config::Map<String, String> =
             std::env::vars().filter(|(name, _)| name.starts_with("CONCIERGE_") && name != "CONCIERGE_CONFIG").collect();
-        for (name, setting) in OLD_NAMES {
-            if let Ok(value) = std::env::var(name) {
-                variables.insert((*setting).to_owned(), value);
+        for (old, name) in OLD_NAMES {
+            if let Ok(value) = std::env::var(old) {
+                variables.insert((*name).to_owned(), value);
             }
         }
         if let Some(port) = std::env::var("PORT").ok().filter(|port| !port.is_empty()) {

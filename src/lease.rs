@@ -17,6 +17,9 @@ const CONTEND_EVERY: Duration = Duration::from_millis(500);
 /// How often the holder looks whether its session, and with it the lock, is still there.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the holder may say nothing before PostgreSQL ends its session, in milliseconds: five looks.
+const IDLE_LIMIT_MS: &str = "5000";
+
 /// Work that one node does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
@@ -52,10 +55,15 @@ pub struct Lease {
 impl Lease {
     /// Takes the lock if nobody holds it.
     pub async fn try_take(options: &PgConnectOptions, duty: Duty) -> Result<Option<Self>, sqlx::Error> {
-        // A holder that vanished without a word loses the lock after ten seconds instead of two hours.
-        let keepalives =
-            [("tcp_keepalives_idle", "4"), ("tcp_keepalives_interval", "2"), ("tcp_keepalives_count", "3")];
-        let mut connection = PgConnection::connect_with(&options.clone().options(keepalives)).await?;
+        let patience = [
+            // A holder that vanished without a word loses the lock after ten seconds instead of two hours.
+            ("tcp_keepalives_idle", "4"),
+            ("tcp_keepalives_interval", "2"),
+            ("tcp_keepalives_count", "3"),
+            // One that hangs, and so asks nothing any more, loses it too (PostgreSQL 14 and later).
+            ("idle_session_timeout", IDLE_LIMIT_MS),
+        ];
+        let mut connection = PgConnection::connect_with(&options.clone().options(patience)).await?;
         let taken: bool =
             sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(duty.key()).fetch_one(&mut connection).await?;
         Ok(taken.then_some(Self { connection }))

@@ -42,6 +42,8 @@ enum Command {
     /// Read models.
     #[command(subcommand)]
     Projections(app::projections::Command),
+    /// Moves a desk of the system that this one replaces.
+    Import(app::import::Options),
     /// Proof of what happened.
     #[command(subcommand)]
     Audit(app::audit::Command),
@@ -81,6 +83,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config.database_url.expose()).await,
         Command::Accounts(command) => app::accounts::carry_out(command, &config).await,
         Command::Projections(command) => app::projections::carry_out(command, &config).await,
+        Command::Import(options) => app::import::carry_out(&options, &config).await,
         Command::Audit(command) => app::audit::carry_out(command, &config).await,
         Command::Dev { .. } | Command::Doctor => Ok(()),
     }

@@ -16,7 +16,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "create users", include_str!("../migrations/0002_create_users.sql")),
     (3, "create read models", include_str!("../migrations/0003_create_read_models.sql")),
     (4, "create projection dead letters", include_str!("../migrations/0004_create_projection_dead_letters.sql")),
+    (5, "create devices", include_str!("../migrations/0005_create_devices.sql")),
     (6, "create call rooms", include_str!("../migrations/0006_create_call_rooms.sql")),
+    (8, "create local outbox", include_str!("../migrations/0008_create_local_outbox.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

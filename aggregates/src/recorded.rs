@@ -142,6 +142,9 @@ pub struct Metadata {
     /// With which client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// The desk that the fact was taken over from. It happened there long ago, so nobody is told of it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<String>,
 }
 
 impl Metadata {
@@ -162,7 +165,14 @@ impl Metadata {
             request_id,
             address: None,
             user_agent: None,
+            imported_from: None,
         }
+    }
+
+    /// Metadata of a fact that is taken over from another desk.
+    #[must_use]
+    pub fn imported_from(self, desk: impl Into<String>) -> Self {
+        Self { imported_from: Some(desk.into()), ..self }
     }
 
     /// Who acted.

@@ -4,7 +4,9 @@
 //! again whenever [`Accounts::changes`] fires (and now and then for the token's own time), so that a deactivated account
 //! loses its sockets as fast as its requests.
 
+pub mod devices;
 mod directory;
+mod moved;
 mod password;
 mod seed;
 mod store;
@@ -27,6 +29,7 @@ use self::token::{Claims, Tokens};
 use crate::clock;
 use crate::config::Secret;
 
+pub use self::moved::{MovedIn, MovedUser, move_in};
 pub use self::seed::seed;
 pub use self::user::{NewUser, User, role_word};
 

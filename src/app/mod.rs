@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod doctor;
+pub mod import;
 pub mod projections;
 
 use std::io::Write;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::accounts::devices::Devices;
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
@@ -109,6 +111,7 @@ impl App {
             log: log.clone(),
             freshness,
             accounts: accounts.clone(),
+            devices: Devices::new(reads.clone()),
             rooms: CallRooms::new(&config, reads.clone()).context("cannot set up calls")?,
             reads,
             limits: Limits::new(config.limits),

@@ -3,6 +3,9 @@
 //! The log keeps the key beside the facts of the command and the answer beside the key, both for seven days. If the node
 //! dies between facts and answer, the handler runs again: the log then gives it the facts of the first time, from which
 //! it builds the same answer.
+//!
+//! A caller with a token shares keys with nobody. Those without share them with all the world, and the answer to a new
+//! query holds the token that opens it: so there the key itself must be a secret, too long to be guessed.
 
 use std::sync::Arc;
 
@@ -25,6 +28,9 @@ use crate::log::{CommandKey, Recall, RememberedAnswer};
 /// The largest answer that is kept: well above a query with its messages.
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 
+/// The shortest key of somebody without a token: a UUID without hyphens.
+const SHORTEST_ANONYMOUS_KEY: usize = 32;
+
 /// Whose key seals the answer; a handler leaves it in the extensions of an answer with personal text.
 #[derive(Clone, Debug)]
 pub(super) struct Subject(pub DonorId);
@@ -39,6 +45,12 @@ pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Ne
     // A log-in appends nothing, and its answer is a secret that is not to be kept.
     let is_kept = is_command && !request.uri().path().ends_with("/auth/login");
     let Some(key) = key_of(request.headers())?.filter(|_| is_kept) else { return Ok(next.run(request).await) };
+    let is_known = request.extensions().get::<Caller>().is_some_and(|caller| caller.0.is_some());
+    if !is_known && key.len() < SHORTEST_ANONYMOUS_KEY {
+        let message =
+            "without a token, Idempotency-Key must be too long to be guessed: 32 characters or more, such as a UUID";
+        return Err(ApiError::malformed("weak_idempotency_key", message));
+    }
     let (parts, sent) = request.into_parts();
     let bytes = body::read(Request::from_parts(parts.clone(), sent), &api).await?;
     let caller = parts.extensions.get::<Caller>().and_then(|caller| caller.0.as_ref());

@@ -43,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::health::Probe;
 use self::limits::Limits;
 use crate::accounts::Accounts;
+use crate::accounts::devices::Devices;
 use crate::config::{Config, DonorAccess};
 use crate::dispatch::Dispatcher;
 use crate::integrations::calls::CallRooms;
@@ -64,6 +65,8 @@ pub struct Api {
     pub freshness: Freshness,
     /// Staff accounts and tokens.
     pub accounts: Accounts,
+    /// Where pushes go.
+    pub devices: Devices,
     /// Rooms for calls.
     pub rooms: CallRooms,
     /// Connections whose `search_path` begins with the read models' schema.

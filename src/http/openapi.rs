@@ -32,6 +32,20 @@ pub(super) struct CommandHeaders {
     prefer: Option<String>,
 }
 
+/// The headers of a command that makes something new, which has no version yet.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "describes headers that the errand and the idempotency layer read")]
+pub(super) struct FoundingHeaders {
+    /// Names this command: sending it again is answered as the first time. Without a token it must be too long to be
+    /// guessed: 32 characters or more, such as a UUID.
+    #[param(rename = "Idempotency-Key", max_length = 255)]
+    idempotency_key: Option<String>,
+    /// `respond-async` answers 202 without waiting for the read models.
+    #[param(rename = "Prefer")]
+    prefer: Option<String>,
+}
+
 /// What a read may be answered with instead.
 pub(super) struct ReadErrors;
 

@@ -1,9 +1,31 @@
-//! Outside services, one folder each: a typed client with an error of its own. Addresses and keys come from the
-//! configuration, so that tests point the real client at a stub.
+//! Outward services, one module each: a client that tries once and says what came of it.
+//!
+//! No client here retries or remembers: whoever calls keeps what is to be sent, and tries again when [`Outcome::Later`]
+//! says so. Without keys for a service its stand-in takes its place and writes to the [`Outbox`].
+
+pub mod calls;
+pub mod mail;
+pub mod push;
+
+mod facts;
+mod outbox;
+mod outcome;
 
 use std::time::Duration;
 
-pub mod calls;
+use thiserror::Error;
+
+pub use self::facts::{MessageFacts, QueryFacts};
+pub use self::outbox::{Outbox, Sent};
+pub use self::outcome::Outcome;
+
+/// Why a service cannot be used as configured.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// A setting is missing or makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
 
 /// A client that gives up on its own and follows nobody elsewhere: a redirect would carry a key to a stranger.
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {

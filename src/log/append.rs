@@ -17,13 +17,23 @@ impl Log {
     ///
     /// A command whose [`super::CommandKey`] was carried out before writes nothing and gives back the facts of that time.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let claims = claims(&append);
+        self.append_with(append, claims).await
+    }
+
+    /// Appends facts that take no claim and let go of none: for queries that another desk let exist beside each other.
+    pub async fn append_unclaimed(&self, append: Append) -> Result<Appended, AppendError> {
+        self.append_with(append, Vec::new()).await
+    }
+
+    async fn append_with(&self, append: Append, claims: Vec<ClaimRow>) -> Result<Appended, AppendError> {
         let (key, new_key) = self.inner.codec.key_of(&append.subject).await.map_err(AppendError::Unavailable)?;
         let rows = rows(&append, &key).map_err(AppendError::Unavailable)?;
         let event_ids: Vec<Uuid> = rows.iter().map(|row| row.event.event_id).collect();
         let job = Job {
             checks: append.streams.iter().map(|stream| (stream.stream, stream.expected)).collect(),
             rows,
-            claims: claims(&append),
+            claims,
             key: append.key.clone(),
             new_key,
         };

@@ -1,5 +1,7 @@
 //! Tickets: how a browser's `EventSource`, which can send no header, shows who it is without a token in the address.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
@@ -20,10 +22,14 @@ const LIFETIME: Duration = Duration::from_secs(30);
 /// How many tickets may be out at a time; beyond it, some die early.
 const CAPACITY: u64 = 10_000;
 
+/// How many of them one token may have bought: a greedy client loses its own.
+const PER_TOKEN: usize = 8;
+
 /// The tickets that are out: each opens one stream, once, with the token it was bought with. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Tickets {
     tokens: Cache<String, String>,
+    bought: Cache<String, Arc<Mutex<VecDeque<String>>>>,
 }
 
 /// A ticket.
@@ -58,7 +64,10 @@ pub(super) async fn ticket(State(push): State<Push>, caller: Caller) -> Result<(
 
 impl Tickets {
     pub(super) fn new() -> Self {
-        Self { tokens: Cache::builder().max_capacity(CAPACITY).time_to_live(LIFETIME).build() }
+        Self {
+            tokens: Cache::builder().max_capacity(CAPACITY).time_to_live(LIFETIME).build(),
+            bought: Cache::builder().max_capacity(CAPACITY).time_to_idle(LIFETIME).build(),
+        }
     }
 
     /// The token a ticket was bought with, the first time.
@@ -68,6 +77,14 @@ impl Tickets {
 
     fn issue(&self, token: String) -> String {
         let ticket = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let own = self.bought.get_with_by_ref(&token, Arc::default);
+        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.push_back(ticket.clone());
+        if own.len() > PER_TOKEN
+            && let Some(oldest) = own.pop_front()
+        {
+            self.tokens.invalidate(&oldest);
+        }
         self.tokens.insert(ticket.clone(), token);
         ticket
     }
@@ -84,5 +101,15 @@ mod tests {
         assert_eq!(tickets.redeem(&ticket).as_deref(), Some("token"));
         assert_eq!(tickets.redeem(&ticket), None);
         assert_eq!(tickets.redeem("made up"), None);
+    }
+
+    #[test]
+    fn a_greedy_client_loses_its_own_tickets_only() {
+        let tickets = Tickets::new();
+        let of_another = tickets.issue("another".to_owned());
+        let bought: Vec<_> = (0..=PER_TOKEN).map(|_| tickets.issue("greedy".to_owned())).collect();
+        assert_eq!(tickets.redeem(&bought[0]), None);
+        assert_eq!(tickets.redeem(&bought[1]).as_deref(), Some("greedy"));
+        assert_eq!(tickets.redeem(&of_another).as_deref(), Some("another"));
     }
 }

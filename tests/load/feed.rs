@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -18,6 +20,8 @@ use crate::measure::Timings;
 const POSTS: usize = 100;
 /// How many messages are posted before those that count.
 const WARM_UP: usize = 5;
+/// What a message's frame measures with its WebSocket header.
+const BARE_BYTES: usize = 400;
 const PACE: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(desk: &Desk, effort: &Effort) {
@@ -43,9 +47,53 @@ pub(crate) async fn run(desk: &Desk, effort: &Effort) {
         }
         let missing = POSTS * listeners - taken.len();
         Timings::new(taken, begin.elapsed(), missing).print("frame", listeners);
+        bare(listeners).await.print("bare write and read", listeners);
         println!("{:<28} {:>5} service holds {:.0} MB", "", listeners, desk.resident_megabytes());
     }
     println!();
+}
+
+/// The machine's own limit: the same number of bytes written to as many plain sockets and read there, with no database,
+/// no protocol and no decision in between.
+async fn bare(listeners: usize) -> Timings {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut readers = JoinSet::new();
+    let mut writers = Vec::with_capacity(listeners);
+    let (say, heard) = watch::channel(());
+    for _ in 0..listeners {
+        readers.spawn(async move {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            let mut frame = [0; BARE_BYTES];
+            let mut times = Vec::with_capacity(POSTS);
+            while socket.read_exact(&mut frame).await.is_ok() {
+                times.push(Instant::now());
+            }
+            times
+        });
+        let (mut socket, _) = listener.accept().await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        let mut heard = heard.clone();
+        writers.push(tokio::spawn(async move {
+            while heard.changed().await.is_ok() {
+                socket.write_all(&[b'x'; BARE_BYTES]).await.unwrap();
+            }
+        }));
+    }
+    let begin = Instant::now();
+    let mut said = Vec::with_capacity(POSTS);
+    for _ in 0..POSTS {
+        tokio::time::sleep(PACE).await;
+        said.push(Instant::now());
+        say.send_replace(());
+    }
+    tokio::time::sleep(PACE).await;
+    drop(say);
+    let times = readers.join_all().await;
+    let taken: Vec<_> =
+        times.iter().flat_map(|times| times.iter().zip(&said).map(|(at, said)| at.duration_since(*said))).collect();
+    let missing = POSTS * listeners - taken.len();
+    Timings::new(taken, begin.elapsed(), missing)
 }
 
 /// Posts messages at an even pace; the time just before each.

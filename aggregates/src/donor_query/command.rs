@@ -168,6 +168,15 @@ pub enum DonorQueryCommand {
         /// When.
         at: DateTime<Utc>,
     },
+    /// Tells both sides that the call takes long. It goes on.
+    RemarkLongCall {
+        /// The call.
+        call: CallId,
+        /// The message that will tell the conversation.
+        notice: MessageId,
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// Ends the call.
     EndCall {
         /// The call.

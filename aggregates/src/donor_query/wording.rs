@@ -6,6 +6,8 @@
 use crate::people::Actor;
 use crate::vocabulary::CallMode;
 
+pub(super) const LONG_CALL: &str = "This call has exceeded the standard duration of 60 minutes";
+
 pub(super) const CLOSED_BY_DONOR: &str = "Query closed by the donor";
 
 pub(super) fn accepted(by: &str) -> String {

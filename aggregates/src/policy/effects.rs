@@ -3,7 +3,8 @@
 //! An effect names people and things; it holds no donor's name and no free text. Whoever carries it out reads those when
 //! it does, so that an erased donor is in no queue.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::call_session::CallSessionEvent;
 use crate::donor_query::DonorQueryEvent;
@@ -12,6 +13,9 @@ use crate::ids::{CallId, CallRequestId, MessageId, QueryId, RoomName, UserId};
 use crate::people::{Actor, StaffRef};
 use crate::recorded::{Event, RecordedEvent, StreamId};
 use crate::vocabulary::CallMode;
+
+/// How long a call goes on before both sides are told that it takes long.
+const LONG_CALL: TimeDelta = TimeDelta::minutes(60);
 
 /// A follow-up to a fact, carried out at least once and never during a replay.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +62,9 @@ pub enum Audience {
     Donor,
 }
 
-/// What a note on a device is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a note on a device is about. Its JSON waits in queues until the note is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Alert {
     /// A donor asked for help.
     QueryOpened,
@@ -132,8 +137,9 @@ pub enum Alert {
     },
 }
 
-/// What a mail is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a mail is about. Its JSON waits in queues until the mail is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Letter {
     /// A donor asked for help.
     QueryOpened,
@@ -160,10 +166,17 @@ pub enum Letter {
 }
 
 /// Something that is to happen at a certain time, unless it is disarmed before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// Ends a call whose room has closed by itself.
     CallExpiry {
+        /// The query the call is about.
+        query: QueryId,
+        /// The call.
+        call: CallId,
+    },
+    /// Tells both sides that a call takes long. It goes on.
+    LongCall {
         /// The query the call is about.
         query: QueryId,
         /// The call.
@@ -232,11 +245,13 @@ fn after_query_event(event: &DonorQueryEvent) -> Vec<Effect> {
 }
 
 fn after_call_event(query: QueryId, call: CallId, event: &CallSessionEvent) -> Vec<Effect> {
-    let timer = Timer::CallExpiry { query, call };
+    let (expiry, long) = (Timer::CallExpiry { query, call }, Timer::LongCall { query, call });
     match event {
-        CallSessionEvent::CallCreated { expires_at, .. } => vec![Effect::SetTimer { timer, due: *expires_at }],
-        CallSessionEvent::CallStarted { .. } => vec![],
-        CallSessionEvent::CallEnded { .. } => vec![Effect::ClearTimer(timer), Effect::CloseRoom(call)],
+        CallSessionEvent::CallCreated { expires_at, .. } => vec![Effect::SetTimer { timer: expiry, due: *expires_at }],
+        CallSessionEvent::CallStarted { at, .. } => vec![Effect::SetTimer { timer: long, due: *at + LONG_CALL }],
+        CallSessionEvent::CallEnded { .. } => {
+            vec![Effect::ClearTimer(expiry), Effect::ClearTimer(long), Effect::CloseRoom(call)]
+        }
     }
 }
 

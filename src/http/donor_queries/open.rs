@@ -24,7 +24,7 @@ use crate::http::body::Body;
 use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::layers::ClientAddress;
-use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::openapi::{CommandErrors, FoundingHeaders};
 use crate::http::views::CallsShown;
 use crate::http::{lenient, rules, views};
 
@@ -89,7 +89,7 @@ impl NewQuery {
     post,
     path = "/donor-queries",
     tag = "donor queries",
-    params(CommandHeaders),
+    params(FoundingHeaders),
     request_body = NewQuery,
     responses(
         (status = 201, description = "The query, with the token that opens it", body = Envelope<views::OpenedQuery>),

@@ -28,7 +28,7 @@ use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
 use crate::http::layers::ClientAddress;
-use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::openapi::{CommandErrors, FoundingHeaders};
 use crate::http::{Api, views};
 use crate::integrations::calls::Seat;
 
@@ -44,7 +44,7 @@ pub(super) struct OpenedWithCall {
     post,
     path = "/donor-queries/start-call",
     tag = "donor queries",
-    params(CommandHeaders),
+    params(FoundingHeaders),
     request_body = NewQuery,
     responses(
         (status = 201, description = "The query with its token, and the call", body = Envelope<OpenedWithCall>),

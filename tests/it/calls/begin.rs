@@ -105,7 +105,7 @@ async fn a_repeated_start_is_answered_with_the_call_of_the_first_time_and_a_new_
     let open = async || {
         let nobody = desk.anonymous();
         let request = nobody.request(Method::POST, "/api/v1/donor-queries/start-call");
-        let request = request.header("idempotency-key", "open-1").json(&query_of("d-2"));
+        let request = request.header("idempotency-key", "0b8d1e2f-5a51-4a08-9a37-53d1b6b0a7c1").json(&query_of("d-2"));
         nobody.send(request).await.expect(201)
     };
     let (first, second) = (open().await, open().await);

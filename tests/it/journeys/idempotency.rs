@@ -5,13 +5,16 @@ use serde_json::json;
 
 use crate::support::desk::{desk, query_of};
 
+/// Whoever has no token needs a key that nobody guesses.
+const UNGUESSABLE: &str = "0b9d6f4e-6a2c-4f43-9f38-9b1c7a3d5e10";
+
 #[tokio::test]
 async fn the_same_key_is_answered_as_the_first_time() {
     let desk = desk().await;
     let nobody = desk.anonymous();
     let open = |donor: &str| {
         let request = nobody.request(Method::POST, "/api/v1/donor-queries");
-        nobody.send(request.header("Idempotency-Key", "open-1").json(&query_of(donor)))
+        nobody.send(request.header("Idempotency-Key", UNGUESSABLE).json(&query_of(donor)))
     };
     let first = open("d-1").await.expect(201);
     let second = open("d-1").await.expect(201);
@@ -28,12 +31,22 @@ async fn a_repetition_says_so_even_if_its_first_answer_was_not_kept() {
     let nobody = desk.anonymous();
     let open = || {
         let request = nobody.request(Method::POST, "/api/v1/donor-queries").header("Prefer", "respond-async");
-        nobody.send(request.header("Idempotency-Key", "open-1").json(&query_of("d-1")))
+        nobody.send(request.header("Idempotency-Key", UNGUESSABLE).json(&query_of("d-1")))
     };
     let (first, second) = (open().await.expect(202), open().await.expect(202));
     assert!(first.headers.get("idempotent-replayed").is_none());
     assert_eq!(second.header("idempotent-replayed"), "true");
     assert_eq!((first.at("/data/id"), first.at("/position")), (second.at("/data/id"), second.at("/position")));
+}
+
+#[tokio::test]
+async fn without_a_token_a_key_that_can_be_guessed_is_refused() {
+    let desk = desk().await;
+    let nobody = desk.anonymous();
+    let request = nobody.request(Method::POST, "/api/v1/donor-queries").header("Idempotency-Key", "d-1");
+    let refused = nobody.send(request.json(&query_of("d-1"))).await.expect(400);
+    assert_eq!(*refused.at("/code"), "weak_idempotency_key");
+    nobody.post("/api/v1/donor-queries", &query_of("d-1")).await.expect(201);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The event log against a real PostgreSQL.
 
 mod append;
+mod cut;
 mod order;
 mod sealed;
 mod state;
@@ -13,7 +14,7 @@ use aggregates::recorded::{Event, Metadata, StreamId};
 use proof_concierge::log::{Append, CommandKey, StreamAppend};
 
 /// An append of a query's facts by a donor, on the version given.
-fn facts(query: i64, expected: i64, events: impl IntoIterator<Item = DonorQueryEvent>) -> Append {
+pub(crate) fn facts(query: i64, expected: i64, events: impl IntoIterator<Item = DonorQueryEvent>) -> Append {
     let query = QueryId::new(query);
     Append {
         streams: vec![StreamAppend {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proof_concierge::lease::{Duty, Lease};
 use proof_concierge::relay::{self, Progress, Relay};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -118,4 +119,14 @@ async fn a_stand_by_takes_over_from_a_relay_that_lost_its_session() {
     desk.stream_equals_log().await;
     stop.cancel();
     tokio::time::timeout(LIMIT, second).await.expect("a relay stops when it is told to").unwrap();
+}
+
+#[tokio::test]
+async fn a_relay_that_hangs_loses_its_lock() {
+    let desk = desk().await;
+    let options = desk.database.pool.connect_options();
+    let hanging = Lease::try_take(&options, Duty::Relay).await.unwrap().expect("nobody holds it yet");
+    assert!(Lease::try_take(&options, Duty::Relay).await.unwrap().is_none(), "one at a time");
+    eventually(LIMIT, async || Lease::try_take(&options, Duty::Relay).await.unwrap().is_some(), |taken| *taken).await;
+    drop(hanging);
 }

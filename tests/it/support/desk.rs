@@ -44,6 +44,11 @@ pub(crate) async fn desk_with(change: impl FnOnce(&mut Config)) -> Desk {
         ("ben", "Ben", Role::Admin, PASSWORD),
     ];
     seed(&accounts, &people).await.unwrap();
+    serve(database, config).await
+}
+
+/// Starts a desk on what is in a database already.
+pub(crate) async fn serve(database: TestDatabase, config: Config) -> Desk {
     let runtime = Runtime::new().unwrap();
     let app = runtime.spawn(App::start(config)).await.unwrap().unwrap();
     let client = Client::new(&format!("http://{}", app.local_addr()));

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Decision, check_may_act};
+use super::{Decision, check_may_act, messages};
 use crate::donor_query::command::{Caller, NewCall};
 use crate::donor_query::event::Author;
 use crate::donor_query::state::{LiveCall, LiveRequest, OpenState};
@@ -125,6 +125,19 @@ pub(super) fn start(
         },
     ];
     Ok(taken.into_iter().chain(began).collect())
+}
+
+/// The call takes long, if it still goes on. Whoever asks twice has to know: the state does not remember what was said.
+pub(super) fn remark_long(
+    open: &OpenState,
+    call: CallId,
+    notice: MessageId,
+    at: DateTime<Utc>,
+) -> Vec<DonorQueryEvent> {
+    match &open.call {
+        Some(live) if live.id == call => vec![messages::notice(notice, wording::LONG_CALL.to_owned(), at)],
+        Some(_) | None => vec![],
+    }
 }
 
 /// The call is over. Ending it again, or ending another, changes nothing: both sides hang up, and timers come late.

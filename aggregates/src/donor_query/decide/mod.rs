@@ -10,8 +10,8 @@ mod messages;
 use super::DonorQuery::{Absent, Closed, Deleted, Open};
 use super::DonorQueryCommand::{
     AcceptCallRequest, AcceptQuery, CancelCallRequest, CloseQueryByDonor, DeleteQuery, EditQuery, EndCall,
-    MarkInProgress, MarkPendingReply, OpenQuery, PostMessage, RejectCallRequest, RemindQuery, ReopenQuery, RequestCall,
-    ResolveQuery, StartCall, TransferQuery,
+    MarkInProgress, MarkPendingReply, OpenQuery, PostMessage, RejectCallRequest, RemarkLongCall, RemindQuery,
+    ReopenQuery, RequestCall, ResolveQuery, StartCall, TransferQuery,
 };
 use super::{DonorQuery, DonorQueryCommand, DonorQueryError, DonorQueryEvent};
 use crate::people::{Staff, StaffRef};
@@ -38,7 +38,7 @@ pub fn decide(query: &DonorQuery, command: DonorQueryCommand) -> Decision {
         (Open(open), RemindQuery { by, text, notice, at }) => life::remind(open, &by, text, notice, at),
         (Closed(_), RemindQuery { .. }) => Err(DonorQueryError::NotTransferred),
         (Open(open), ResolveQuery { by, notice, at }) => life::resolve(open, &by, notice, at),
-        (Closed(_), ResolveQuery { .. } | EndCall { .. }) => Ok(vec![]),
+        (Closed(_), ResolveQuery { .. } | RemarkLongCall { .. } | EndCall { .. }) => Ok(vec![]),
         (Open(open), CloseQueryByDonor { notice, at }) => Ok(life::close_by_donor(open, notice, at)),
         (Closed(_), CloseQueryByDonor { .. }) => refuse_closed("close"),
         (Open(_), ReopenQuery { .. }) => Err(DonorQueryError::StillOpen),
@@ -60,6 +60,7 @@ pub fn decide(query: &DonorQuery, command: DonorQueryCommand) -> Decision {
         (Closed(_), RejectCallRequest { .. } | CancelCallRequest { .. }) => Err(DonorQueryError::NoSuchRequest),
         (Open(open), StartCall { call, message, by, at }) => calls::start(open, call, message, &by, at),
         (Closed(_), RequestCall { .. } | AcceptCallRequest { .. } | StartCall { .. }) => refuse_closed("call"),
+        (Open(open), RemarkLongCall { call, notice, at }) => Ok(calls::remark_long(open, call, notice, at)),
         (Open(open), EndCall { call, reason, by, at }) => calls::end(open, call, reason, &by, at),
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::donor_query::DonorQueryCommand::{
-    self, AcceptCallRequest, CancelCallRequest, EndCall, RejectCallRequest, RequestCall, StartCall,
+    self, AcceptCallRequest, CancelCallRequest, EndCall, RejectCallRequest, RemarkLongCall, RequestCall, StartCall,
 };
 use crate::donor_query::DonorQueryError::{
     CallActive, Closed, NoSuchRequest, NotFound, NotHolder, RequestPending, RequestTooSoon,
@@ -350,4 +350,16 @@ fn words(fact: &DonorQueryEvent) -> Option<String> {
         return None;
     };
     Some(content.as_str().to_owned())
+}
+
+#[test]
+fn a_call_that_takes_long_is_remarked_on_while_it_goes_on() {
+    let remark = || RemarkLongCall { call: CALL, notice: NOTICE, at: NOON };
+    given([opened(), call_attached(CALL_MESSAGE, donor())])
+        .when(remark())
+        .then([told("This call has exceeded the standard duration of 60 minutes")]);
+    given([opened(), call_attached(CALL_MESSAGE, donor()), call_detached(EndReason::HungUp, donor())])
+        .when(remark())
+        .then_nothing();
+    given([opened(), closed_by_donor()]).when(remark()).then_nothing();
 }

@@ -1,0 +1,138 @@
+//! A desk of the old system moves in: with its ids, its times and its passwords, once.
+
+use argon2::password_hash::PasswordHasher;
+use proof_concierge::app::import::{self, Options};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
+
+use crate::support::app::Client;
+use crate::support::database::{TestDatabase, database};
+use crate::support::desk::{Desk, PASSWORD, query_of, serve};
+use crate::support::node;
+use crate::support::servers::servers;
+
+const LATER: &str = include_str!("later.sql");
+const EARLIER: &str = include_str!("earlier.sql");
+
+/// A database of the old system; its address.
+async fn old_desk(script: &str) -> String {
+    let name = format!("old_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(&servers().database_url("postgres")).await.unwrap();
+    connection.execute(format!("create database {name}").as_str()).await.unwrap();
+    let url = servers().database_url(&name);
+    let hash = argon2::Argon2::default().hash_password(PASSWORD.as_bytes()).unwrap().to_string();
+    let mut old = PgConnection::connect(&url).await.unwrap();
+    old.execute(script.replace("{hash}", &hash).as_str()).await.unwrap();
+    url
+}
+
+async fn import(old: &str, database: &TestDatabase) -> anyhow::Result<()> {
+    import::carry_out(&Options { from: old.to_owned() }, &node::config(database)).await
+}
+
+async fn facts(database: &TestDatabase) -> i64 {
+    sqlx::query_scalar("select count(*) from events").fetch_one(&database.pool).await.unwrap()
+}
+
+/// A desk that an old one moved into, and shows it.
+async fn moved(script: &str, username: &str) -> (Desk, Client) {
+    let database = database().await;
+    import(&old_desk(script).await, &database).await.unwrap();
+    let (config, last) = (node::config(&database), facts(&database).await);
+    let desk = serve(database, config).await;
+    let staff = desk.staff(username).await;
+    staff.get(&format!("/api/v1/donor-queries?limit=1&min_position={last}")).await.expect(200);
+    (desk, staff)
+}
+
+async fn query(staff: &Client, id: i64) -> Value {
+    staff.get(&format!("/api/v1/donor-queries/{id}")).await.expect(200).at("/data").clone()
+}
+
+#[tokio::test]
+async fn a_desk_of_the_later_generation_moves_in() {
+    let (desk, otto) = moved(LATER, "otto").await;
+    let resolved = query(&otto, 11).await;
+    assert_eq!(resolved["status"], "RESOLVED");
+    assert_eq!(resolved["createdAt"], "2025-03-01T10:00:00.000Z");
+    assert_eq!((&resolved["assignedToId"], &resolved["resolvedById"]), (&json!(7), &json!(7)));
+    assert_eq!(query(&otto, 12).await["status"], "PENDING_REPLY");
+    assert_eq!(query(&otto, 13).await["status"], "IN_PROGRESS");
+    let handed_over = query(&otto, 14).await;
+    assert_eq!(handed_over["status"], "TRANSFERRED");
+    assert_eq!(
+        (&handed_over["transferredToUserId"], &handed_over["transferNote"]),
+        (&json!(3), &json!("Speaks Dutch"))
+    );
+    let closed = query(&otto, 15).await;
+    assert_eq!((&closed["status"], &closed["resolvedById"]), (&json!("RESOLVED"), &json!(null)));
+
+    let said = otto.get("/api/v1/messages/query/11").await.expect(200);
+    let said: Vec<_> = said.at("/data").as_array().unwrap().iter().rev().cloned().collect();
+    let ids: Vec<_> = said.iter().map(|message| message["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids, [41, 42, 43, 44, 45]);
+    assert_eq!((&said[0]["senderType"], &said[0]["createdAt"]), (&json!("DONOR"), &json!("2025-03-01T10:00:00.100Z")));
+    assert_eq!((&said[2]["isFromAdmin"], &said[2]["messageType"]), (&json!(true), &json!("CHAT")));
+    assert!(!said.iter().any(|message| message.to_string().contains("secret")), "{said:?}");
+
+    // The donor's newest open query is the one that counts, and new ids follow the old ones.
+    let nobody = desk.anonymous();
+    nobody.post("/api/v1/donor-queries", &query_of("d-1")).await.expect(409);
+    let opened = nobody.post("/api/v1/donor-queries", &query_of("d-9")).await.expect(201);
+    assert!(opened.at("/data/id").as_i64().unwrap() > 15, "{opened}");
+    // The target of the transfer takes it up here.
+    let olga = desk.staff("olga").await;
+    olga.patch("/api/v1/donor-queries/14/accept", &json!({})).await.expect(200);
+    let gone = json!({ "username": "gone", "password": PASSWORD });
+    nobody.post("/api/v1/auth/login", &gone).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_desk_of_the_earlier_generation_moves_in() {
+    let (_desk, ella) = moved(EARLIER, "ella").await;
+    assert_eq!(query(&ella, 1).await["assignedToId"], 1);
+    let said = ella.get("/api/v1/messages/query/1").await.expect(200);
+    let from_admin: Vec<_> =
+        said.at("/data").as_array().unwrap().iter().rev().map(|message| message["isFromAdmin"].clone()).collect();
+    assert_eq!(from_admin, [json!(false), json!(true), json!(false)]);
+}
+
+#[tokio::test]
+async fn an_import_that_is_run_again_adds_what_is_new_and_repeats_nothing() {
+    let database = database().await;
+    let old = old_desk(LATER).await;
+    import(&old, &database).await.unwrap();
+    let before = facts(&database).await;
+    import(&old, &database).await.unwrap();
+    assert_eq!(facts(&database).await, before);
+
+    let mut changed = PgConnection::connect(&old).await.unwrap();
+    changed
+        .execute(
+            "insert into \"DonorQuery\" (id, donor, \"donorId\", test, stage, device, \"createdAt\", \"updatedAt\")
+             values (16, 'Duna', 'd-4', 'Swab', 'Start', 'iPad', '2025-03-05', '2025-03-05');
+             update \"DonorQuery\" set status = 'RESOLVED', \"updatedAt\" = '2025-03-06' where id = 13;
+             update \"DonorQuery\" set device = 'Fairphone' where id = 14;",
+        )
+        .await
+        .unwrap();
+    let error = import(&old, &database).await.unwrap_err();
+    assert_eq!(error.to_string(), "1 rows could not be moved", "the one whose past was rewritten");
+    assert_eq!(facts(&database).await, before + 2, "one query opened, another resolved");
+}
+
+#[tokio::test]
+async fn a_desk_that_was_in_use_takes_nobody_in() {
+    let database = database().await;
+    let log = node::log(&database);
+    log.append(crate::log::facts(17, 0, [aggregates::testing::opened()])).await.unwrap();
+    let error = import(&old_desk(EARLIER).await, &database).await.unwrap_err();
+    assert!(error.to_string().contains("in use before"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_the_old_system_is_refused() {
+    let database = database().await;
+    let error = import(&servers().database_url("postgres"), &database).await.unwrap_err();
+    assert!(error.to_string().contains("no table \"User\""), "{error}");
+}
