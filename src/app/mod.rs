@@ -102,6 +102,7 @@ impl App {
         let settings = PushSettings {
             replay_limit: config.replay_limit,
             trusted_proxies: config.trusted_proxies,
+            donor_access: config.donor_access,
             seats: SeatLimits::default(),
         };
         let push = Push::start(sources, settings, &serving.tasks, &serving.stop);

@@ -1,4 +1,4 @@
-//! Makes sure that PostgreSQL and nats-server are installed, so that `cargo dev` and `cargo test` work on a fresh Debian.
+//! Makes sure that the programs we start are installed, so that `cargo dev` and `cargo test` work on a fresh Debian.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,34 +8,63 @@ use anyhow::{Context, bail};
 
 use super::servers;
 
-const PACKAGES: [&str; 2] = ["postgresql", "nats-server"];
+/// Programs that are installed together.
+struct Needed {
+    /// What to call them.
+    names: &'static str,
+    /// Debian's packages.
+    packages: &'static [&'static str],
+    /// Whether they are there.
+    are_there: fn() -> bool,
+}
+
+const SERVERS: Needed = Needed {
+    names: "PostgreSQL or nats-server",
+    packages: &["postgresql", "nats-server"],
+    are_there: servers::are_installed,
+};
+
+const NODE: Needed = Needed { names: "Node.js or npm", packages: &["nodejs", "npm"], are_there: servers::has_node };
+
 /// Debian's package would start a cluster of its own on port 5432 that nobody asked for. This file, which the package
 /// includes from its own settings, says no; it is there only while the package is being installed.
 const NO_MAIN_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/proof-concierge.conf";
 
 /// Returns at once when both servers are installed. Otherwise installs them as root, or fails with the line to run.
 pub fn ensure_installed() -> anyhow::Result<()> {
-    if servers::are_installed() {
-        return Ok(());
-    }
-    let by_hand = format!("sudo apt-get update && sudo apt-get install -y {}", PACKAGES.join(" "));
-    // Only root can create a file here, and processes that start at once take turns.
-    let Ok(lock) = File::create("/run/proof-concierge-install.lock") else {
-        bail!("PostgreSQL or nats-server is not installed; run: {by_hand}");
-    };
-    lock.lock()?;
-    if servers::are_installed() {
-        return Ok(());
-    }
-    tracing::info!("Installing {}", PACKAGES.join(" and "));
-    install().with_context(|| format!("PostgreSQL or nats-server could not be installed; run: {by_hand}"))?;
-    if !servers::are_installed() {
-        bail!("{} are installed, but their programs were not found", PACKAGES.join(" and "));
-    }
-    Ok(())
+    SERVERS.ensure()
 }
 
-fn install() -> anyhow::Result<()> {
+/// The same for Node.js and npm, which only tests need.
+pub fn ensure_node_installed() -> anyhow::Result<()> {
+    NODE.ensure()
+}
+
+impl Needed {
+    fn ensure(&self) -> anyhow::Result<()> {
+        let Self { names, packages, are_there } = self;
+        if are_there() {
+            return Ok(());
+        }
+        let by_hand = format!("sudo apt-get update && sudo apt-get install -y {}", packages.join(" "));
+        // Only root can create a file here, and processes that start at once take turns.
+        let Ok(lock) = File::create("/run/proof-concierge-install.lock") else {
+            bail!("{names} is not installed; run: {by_hand}");
+        };
+        lock.lock()?;
+        if are_there() {
+            return Ok(());
+        }
+        tracing::info!("Installing {}", packages.join(" and "));
+        install(packages).with_context(|| format!("{names} could not be installed; run: {by_hand}"))?;
+        if !are_there() {
+            bail!("{} are installed, but their programs were not found", packages.join(" and "));
+        }
+        Ok(())
+    }
+}
+
+fn install(packages: &[&str]) -> anyhow::Result<()> {
     let settings = Path::new(NO_MAIN_CLUSTER);
     // Where the package's settings exist already, they are somebody's choice.
     let ours = !Path::new("/etc/postgresql-common/createcluster.conf").exists();
@@ -44,7 +73,7 @@ fn install() -> anyhow::Result<()> {
         fs::write(settings, "create_main_cluster = false\n")?;
     }
     let installed = apt_get(&["update"])
-        .and_then(|()| apt_get(&[&["install", "-y", "--no-install-recommends"], &PACKAGES[..]].concat()));
+        .and_then(|()| apt_get(&[&["install", "-y", "--no-install-recommends"], packages].concat()));
     if ours {
         fs::remove_file(settings)?;
     }

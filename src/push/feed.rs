@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tracing::error;
 
+use super::fact::{Fact, Telling};
 use super::frames::{Frame, Room, frames};
 use super::hub::{Delivery, Hub, Listener, Parted};
 use super::notice::{Notice, text_of};
@@ -66,7 +67,8 @@ pub struct Feed {
 pub struct Subscription {
     feed: Feed,
     audience: Audience,
-    token: String,
+    /// What proved who it is; absent for a donor who only named an id.
+    token: Option<String>,
     accounts: watch::Receiver<Arc<BTreeMap<UserId, Arc<User>>>>,
     heartbeat: Interval,
     /// Everything up to here was handed out, is in `ready`, or was not for this audience.
@@ -79,14 +81,14 @@ pub struct Subscription {
 }
 
 /// One line of a feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// The word in `type`.
-    pub name: &'static str,
     /// The cursor after this line, if the line moves it.
     pub position: Option<Position>,
     /// The JSON.
     pub text: Utf8Bytes,
+    /// What the JSON tells, for mouths with words of their own.
+    pub telling: Telling,
 }
 
 /// Why a feed ended. All but [`End::Unauthorized`] invite the client to resume.
@@ -125,7 +127,7 @@ pub(super) enum ReadError {
 /// A stretch of history, as one audience sees it.
 pub(super) struct History {
     /// What there is to tell, in order; `None` stands for a fact that cannot be read.
-    pub(super) frames: Vec<(Position, Option<Frame>)>,
+    pub(super) frames: Vec<(Position, Option<(Frame, RecordedEvent)>)>,
     /// Everything up to here is covered.
     pub(super) covered: Position,
 }
@@ -166,8 +168,13 @@ impl Audience {
 }
 
 impl Feed {
-    /// Opens a feed that goes on after a position, or begins now.
-    pub async fn open(&self, audience: Audience, token: String, after: Option<Position>) -> Result<Subscription, End> {
+    /// Opens a feed that goes on after a position, or begins now. It ends when the token does, if there is one.
+    pub async fn open(
+        &self,
+        audience: Audience,
+        token: Option<String>,
+        after: Option<Position>,
+    ) -> Result<Subscription, End> {
         let passed = self.passed().await.map_err(|NotReady| End::Unavailable(after.unwrap_or_default()))?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -221,7 +228,7 @@ impl Feed {
         let told = opened.into_iter().filter_map(|(position, fact)| match fact {
             Some(fact) => {
                 let heard = frames(&fact).into_iter().find(|(room, _)| audience.hears(*room));
-                heard.map(|(_, frame)| (position, Some(frame)))
+                heard.map(|(_, frame)| (position, Some((frame, fact))))
             }
             None => Some((position, None)),
         });
@@ -268,7 +275,7 @@ impl Subscription {
             tokio::select! {
                 biased;
                 delivery = listener.next() => match delivery {
-                    Ok(delivery) => self.admit(delivery),
+                    Ok(delivery) => self.admit(&delivery),
                     Err(Parted::Slow) => return Err(End::Slow(self.cursor)),
                     Err(Parted::Stopping) => return Err(End::Stopping(self.cursor)),
                 },
@@ -286,16 +293,17 @@ impl Subscription {
     pub fn waiting(&mut self) -> Option<Line> {
         while self.ready.is_empty() {
             let delivery = self.live.as_mut()?.waiting()?;
-            self.admit(delivery);
+            self.admit(&delivery);
         }
         self.ready.pop_front()
     }
 
     /// Takes what came through the hub, unless it was told before.
-    fn admit(&mut self, delivery: Delivery) {
+    fn admit(&mut self, delivery: &Delivery) {
         if delivery.position > self.cursor {
             self.cursor = delivery.position;
-            self.ready.push_back(Line::fact(delivery.position, delivery.text));
+            let Delivery { position, text, telling } = delivery.clone();
+            self.ready.push_back(Line { position: Some(position), text, telling });
         }
     }
 
@@ -308,11 +316,12 @@ impl Subscription {
             return;
         }
         self.cursor = self.cursor.max(head);
-        self.say(&Notice::Heartbeat { head: self.cursor }, Some(self.cursor));
+        self.say(Notice::Heartbeat { head: self.cursor }, Some(self.cursor));
     }
 
     async fn check_token(&self) -> Result<(), End> {
-        match self.feed.accounts.authenticate(&self.token).await {
+        let Some(token) = &self.token else { return Ok(()) };
+        match self.feed.accounts.authenticate(token).await {
             Ok(principal) if Audience::of(principal.clone()) == self.audience => Ok(()),
             Ok(_) => Err(End::Unauthorized(TokenError::Revoked)),
             // The accounts could not be asked; who was let in stays until they can.
@@ -339,7 +348,7 @@ impl Subscription {
     fn resync(&mut self, head: Position) {
         self.cursor = head;
         self.replayed = 0;
-        self.say(&Notice::Resync { head }, Some(head));
+        self.say(Notice::Resync { head }, Some(head));
     }
 
     /// One step towards the end of the log.
@@ -387,7 +396,7 @@ impl Subscription {
             self.replay(queries.as_deref(), joined.passed).await?;
         }
         self.live = Some(listener);
-        self.say(&Notice::Live { position: self.cursor }, Some(self.cursor));
+        self.say(Notice::Live { position: self.cursor }, Some(self.cursor));
         Ok(())
     }
 
@@ -403,26 +412,24 @@ impl Subscription {
         }
         for (position, frame) in history.frames {
             match frame {
-                Some(frame) => self.ready.push_back(Line::fact(position, text_of(&frame))),
-                None => self.say(&Notice::Resync { head: position }, Some(position)),
+                Some((frame, fact)) => self.ready.push_back(Line {
+                    position: Some(position),
+                    text: text_of(&frame),
+                    telling: Telling::Fact(Arc::new(Fact::new(fact))),
+                }),
+                None => self.say(Notice::Resync { head: position }, Some(position)),
             }
         }
         self.cursor = history.covered;
         Ok(())
     }
 
-    fn say(&mut self, notice: &Notice, position: Option<Position>) {
-        self.ready.push_back(Line { name: notice.name(), position, text: notice.text() });
+    fn say(&mut self, notice: Notice, position: Option<Position>) {
+        self.ready.push_back(Line { position, text: notice.text(), telling: Telling::Notice(notice) });
     }
 
     fn failed(&self, error: &ReadError) -> End {
         error!(%error, "Could not read the feed's history");
         End::Unavailable(self.cursor)
-    }
-}
-
-impl Line {
-    fn fact(position: Position, text: Utf8Bytes) -> Self {
-        Self { name: "event", position: Some(position), text }
     }
 }

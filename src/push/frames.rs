@@ -217,7 +217,8 @@ fn call_data(event: &CallSessionEvent) -> Value {
     }
 }
 
-fn happened_at(event: &Event) -> DateTime<Utc> {
+/// When a fact happened, as opposed to when it was recorded.
+pub(super) fn happened_at(event: &Event) -> DateTime<Utc> {
     use DonorQueryEvent as Query;
     match event {
         Event::DonorQuery(
@@ -249,7 +250,8 @@ fn happened_at(event: &Event) -> DateTime<Utc> {
     }
 }
 
-fn time(at: DateTime<Utc>) -> String {
+/// A time in UTC with milliseconds.
+pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

@@ -17,6 +17,7 @@ use metrics::{counter, gauge};
 use tokio::sync::SetOnce;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::fact::{Fact, Telling};
 use super::frames::{Room, frames};
 use super::notice::{Notice, text_of};
 use crate::accounts::DonorPrincipal;
@@ -25,12 +26,14 @@ use crate::accounts::DonorPrincipal;
 pub const QUEUE: usize = 256;
 
 /// A frame, ready to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
     /// Where its fact stands in the log.
     pub position: Position,
     /// The JSON.
     pub text: Utf8Bytes,
+    /// What the JSON tells, for mouths with words of their own.
+    pub telling: Telling,
 }
 
 /// Everybody who listens on this node. Cheap to clone.
@@ -44,7 +47,7 @@ pub struct Hub {
 pub struct Listener {
     id: ListenerId,
     hub: Hub,
-    queue: Receiver<Delivery>,
+    queue: Receiver<Arc<Delivery>>,
 }
 
 /// What a listener is sure of at the moment it joined.
@@ -79,7 +82,7 @@ struct Registry {
 }
 
 struct Entry {
-    queue: Sender<Delivery>,
+    queue: Sender<Arc<Delivery>>,
     donor: Option<DonorId>,
     rooms: BTreeSet<QueryId>,
 }
@@ -132,10 +135,9 @@ impl Hub {
 
     /// Hands a fact to everybody who may know it, and passes its position.
     pub fn deliver(&self, fact: &RecordedEvent) {
-        let deliveries = frames(fact)
-            .into_iter()
-            .map(|(room, frame)| (room, Delivery { position: frame.position(), text: text_of(&frame) }))
-            .collect();
+        let telling = Telling::Fact(Arc::new(Fact::new(fact.clone())));
+        let delivery = |frame| Delivery { position: fact.position, text: text_of(&frame), telling: telling.clone() };
+        let deliveries = frames(fact).into_iter().map(|(room, frame)| (room, Arc::new(delivery(frame)))).collect();
         let mut registry = self.lock();
         if let Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) = &fact.event {
             registry.follow_opened(fact.query, |donor| donor.owns(donor_id, *session), donor_id);
@@ -145,8 +147,8 @@ impl Hub {
 
     /// Tells everybody who might have heard a fact that it cannot be read, and passes its position.
     pub fn skip(&self, position: Position, query: QueryId) {
-        let text = Notice::Resync { head: position }.text();
-        let delivery = Delivery { position, text };
+        let notice = Notice::Resync { head: position };
+        let delivery = Arc::new(Delivery { position, text: notice.text(), telling: Telling::Notice(notice) });
         self.lock().pass(position, vec![(Room::Staff, delivery.clone()), (Room::Query(query), delivery)]);
     }
 
@@ -178,7 +180,7 @@ impl Listener {
     }
 
     /// Waits for the next frame; says why if none will come. Loses nothing when cancelled.
-    pub async fn next(&mut self) -> Result<Delivery, Parted> {
+    pub async fn next(&mut self) -> Result<Arc<Delivery>, Parted> {
         match self.queue.recv().await {
             Some(delivery) => Ok(delivery),
             None if self.hub.is_stopping() => Err(Parted::Stopping),
@@ -187,7 +189,7 @@ impl Listener {
     }
 
     /// A frame that is waiting already.
-    pub fn waiting(&mut self) -> Option<Delivery> {
+    pub fn waiting(&mut self) -> Option<Arc<Delivery>> {
         self.queue.try_recv().ok()
     }
 }
@@ -199,7 +201,7 @@ impl Drop for Listener {
 }
 
 impl Registry {
-    fn enter(&mut self, donor: Option<DonorId>) -> (ListenerId, Receiver<Delivery>) {
+    fn enter(&mut self, donor: Option<DonorId>) -> (ListenerId, Receiver<Arc<Delivery>>) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let id = self.next_id;
         self.next_id += 1;
@@ -224,7 +226,7 @@ impl Registry {
         }
     }
 
-    fn pass(&mut self, position: Position, deliveries: Vec<(Room, Delivery)>) {
+    fn pass(&mut self, position: Position, deliveries: Vec<(Room, Arc<Delivery>)>) {
         let mut slow = Vec::new();
         let mut handed = 0;
         for (room, delivery) in deliveries {
@@ -234,7 +236,7 @@ impl Registry {
             };
             for id in hearers.into_iter().flatten() {
                 let Some(entry) = self.listeners.get(id) else { continue };
-                match entry.queue.try_send(delivery.clone()) {
+                match entry.queue.try_send(Arc::clone(&delivery)) {
                     Ok(()) => handed += 1,
                     // A closed queue belongs to a listener that is being dropped and leaves by itself.
                     Err(mpsc::error::TrySendError::Closed(_)) => {}

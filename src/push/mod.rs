@@ -1,17 +1,19 @@
 //! The live feed: every fact, numbered, to those who may know it, as soon as a read would show it.
 //!
-//! One walker per node follows the log and hands frames to the [`hub`]; three mouths (WebSocket, server-sent events, pages)
+//! One walker per node follows the log and hands frames to the [`hub`]; four mouths (WebSocket, server-sent events, pages, Socket.IO)
 //! tell them to clients through one kind of [subscription](feed::Subscription). Sockets lose messages, a numbered feed does
 //! not: a client that lost its connection, or did not keep up, comes back with the position it saw last.
 
 mod caller;
 mod error;
+pub mod fact;
 pub mod feed;
 pub mod frames;
 pub mod hub;
 pub mod notice;
 mod page;
 mod seats;
+mod socketio;
 mod sse;
 mod ticket;
 mod walker;
@@ -35,6 +37,7 @@ use self::ticket::Tickets;
 use self::walker::Walker;
 use crate::accounts::Accounts;
 use crate::bus::Bus;
+use crate::config::DonorAccess;
 use crate::log::Log;
 use crate::projector::Freshness;
 
@@ -50,6 +53,7 @@ pub struct Push {
     seats: Seats,
     tickets: Tickets,
     trusted_proxies: usize,
+    donor_access: DonorAccess,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -75,6 +79,8 @@ pub struct PushSettings {
     pub replay_limit: i64,
     /// How many last entries of `X-Forwarded-For` come from proxies that are ours.
     pub trusted_proxies: usize,
+    /// Whether a donor may hear a query by naming who asked it.
+    pub donor_access: DonorAccess,
     /// How many feeds may be open at a time.
     pub seats: SeatLimits,
 }
@@ -101,6 +107,7 @@ impl Push {
             seats: Seats::new(settings.seats),
             tickets: Tickets::new(),
             trusted_proxies: settings.trusted_proxies,
+            donor_access: settings.donor_access,
             tracker: tracker.clone(),
             stop: stop.clone(),
         }
@@ -112,14 +119,16 @@ impl Push {
     }
 }
 
-/// The routes of the feed. Time-outs and compression must not wrap them.
+/// The routes of the feed. Time-outs and compression must not wrap them. To be called where tasks can be spawned.
 pub fn router(push: Push) -> Router {
+    let socketio = socketio::routes(&push);
     Router::new()
         .route("/api/v1/ws", get(ws::ws))
         .route("/api/v1/events", get(page::page))
         .route("/api/v1/events/stream", get(sse::stream))
         .route("/api/v1/events/ticket", post(ticket::ticket))
         .with_state(push)
+        .merge(socketio)
 }
 
 /// The routes of the feed, described; they name the security schemes `staff` and `donor`.

@@ -80,7 +80,7 @@ pub(super) async fn page(
     let queries = queries(&push, &audience, query.query.map(QueryId::new)).await?;
     let history = push.feed.history(&audience, queries.as_deref(), after, head, limit).await;
     let history = history.map_err(|error| failed(&error))?;
-    let events = history.frames.into_iter().filter_map(|(_, frame)| frame).collect();
+    let events = history.frames.into_iter().filter_map(|(_, told)| told).map(|(frame, _)| frame).collect();
     let resync = is_beyond(&push, after, head).await?;
     let next = if resync { head } else { history.covered.max(after) };
     Ok(Json(EventPage { events, next, head, resync }))

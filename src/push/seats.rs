@@ -74,10 +74,14 @@ impl Seats {
 }
 
 impl Seat {
-    /// Counts the seat for who sits there.
+    /// Counts the seat for who sits there, and no longer for who sat there before.
     pub(super) fn of(&mut self, audience: &Audience) -> Result<(), PushError> {
+        let mut taken = self.seats.lock();
+        if let Some(before) = self.donor.take() {
+            give_back(&mut taken.donors, &before);
+        }
         if let Audience::Donor(donor) = audience {
-            take(&mut self.seats.lock().donors, &donor.donor_id, self.seats.limits.per_donor)?;
+            take(&mut taken.donors, &donor.donor_id, self.seats.limits.per_donor)?;
             self.donor = Some(donor.donor_id.clone());
         }
         Ok(())
@@ -143,6 +147,16 @@ mod tests {
         assert!(matches!(second.of(&donor), Err(PushError::TooMany)));
         drop(first);
         assert!(second.of(&donor).is_ok());
+    }
+
+    #[test]
+    fn who_sits_down_again_is_counted_once() {
+        let seats = Seats::new(SeatLimits { total: 5, per_address: 5, per_donor: 1 });
+        let donor = Audience::Donor(DonorPrincipal { donor_id: DonorId::new("d-1"), session: None });
+        let mut seat = seats.at_address(HERE).expect("the room is empty");
+        assert!(seat.of(&donor).is_ok() && seat.of(&donor).is_ok());
+        drop(seat);
+        assert!(seats.lock().donors.is_empty());
     }
 
     #[test]

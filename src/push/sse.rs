@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::error::{ErrorBody, PushError};
+use super::fact::Telling;
 use super::feed::{Audience, End, Line, Subscription};
 use super::notice::Notice;
 use super::{Caller, Push, page};
@@ -84,7 +85,7 @@ pub(super) async fn stream(
     let audience = Audience::of(push.feed.accounts.authenticate(&token).await?);
     seat.of(&audience)?;
     let after = last_event_id(&headers)?.or(query.after).or(query.last_event_id).map(|after| Position(after.max(0)));
-    let subscription = push.feed.open(audience, token, after).await.map_err(page::refused)?;
+    let subscription = push.feed.open(audience, Some(token), after).await.map_err(page::refused)?;
     let (events, mut told) = mpsc::channel(WAITING);
     push.tracker.spawn(async move {
         let _held = (seat, Counted::new());
@@ -131,7 +132,10 @@ async fn tell(mut subscription: Subscription, events: &Sender<Event>) {
 
 fn line_event(line: &Line) -> Event {
     let event = Event::default().data(line.text.as_str());
-    let event = if line.name == "event" { event } else { event.event(line.name) };
+    let event = match &line.telling {
+        Telling::Fact(_) => event,
+        Telling::Notice(notice) => event.event(notice.name()),
+    };
     match line.position {
         Some(position) => event.id(position.to_string()),
         None => event,

@@ -137,7 +137,7 @@ async fn greet(push: &Push, seat: &mut Seat, socket: &mut WebSocket) -> Result<S
     seat.of(&audience).map_err(|_| Goodbye::TooMany)?;
     let hello = Notice::Hello { head: push.feed.hub.passed(), audience: audience.word() };
     send(socket, Message::Text(hello.text())).await?;
-    push.feed.open(audience, token, after).await.map_err(Goodbye::Feed)
+    push.feed.open(audience, Some(token), after).await.map_err(Goodbye::Feed)
 }
 
 async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Position>), Goodbye> {

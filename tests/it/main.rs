@@ -18,6 +18,7 @@ mod rebuild;
 mod relay;
 mod rooms;
 mod servers;
+mod socketio;
 mod stubs;
 mod tail;
 mod tidy;

@@ -54,6 +54,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
         &["src/bus/", "tests/it/relay/", "tests/it/support/stream.rs"],
         "give `bus` a function for what you need",
     ),
+    ("socketioxide::", &["src/push/socketio/"], "give `push` a function for what you need"),
     ("std::env::var", &["src/config.rs", "tests/"], "add a field to `config::Config`"),
     ("Utc::now", &["src/clock.rs", "tests/"], "take the time as a value, or ask `clock::now`"),
     ("sqlx::query!", &[], "use `sqlx::query`: macros need a database at compile time"),

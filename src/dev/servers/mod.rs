@@ -28,6 +28,11 @@ pub(crate) fn are_installed() -> bool {
     programs::postgres(None).is_ok() && programs::nats().is_ok()
 }
 
+/// Whether Node.js and its package manager are there.
+pub(crate) fn has_node() -> bool {
+    programs::on_path("node").is_some() && programs::on_path("npm").is_some()
+}
+
 /// Takes a directory for this process. The lock goes with the returned file, or with the process however it ends.
 pub(crate) fn claim(directory: &Path) -> anyhow::Result<File> {
     let path = directory.join("owner.lock");

@@ -34,7 +34,7 @@ pub(super) fn nats() -> anyhow::Result<PathBuf> {
 }
 
 /// Finds a program the way a shell does.
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let output = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output().ok()?;
     let path = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| PathBuf::from(path.trim()))

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, append, message, opened_by};
 
-const QUERIES: i64 = 8;
+pub(super) const QUERIES: i64 = 8;
 const CUTS: usize = 200;
 
 /// Opens a query and talks until it is stopped.
@@ -24,7 +24,7 @@ async fn talk(log: Log, query: i64, stop: CancellationToken) {
     }
 }
 
-fn keep_talking(desk: &Desk) -> (CancellationToken, tokio::task::JoinSet<()>) {
+pub(super) fn keep_talking(desk: &Desk) -> (CancellationToken, tokio::task::JoinSet<()>) {
     let stop = CancellationToken::new();
     let writers = (1..=QUERIES).map(|query| talk(desk.log(), query, stop.clone())).collect();
     (stop, writers)

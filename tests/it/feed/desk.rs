@@ -13,6 +13,7 @@ use aggregates::vocabulary::MessageType;
 use futures_util::{SinkExt, StreamExt};
 use projections::queries::{self, QueryRow};
 use proof_concierge::accounts::{self, Accounts};
+use proof_concierge::config::DonorAccess;
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::log::{Append, Log, StreamAppend};
 use proof_concierge::projector::{Freshness, Projector};
@@ -94,7 +95,7 @@ impl Desk {
         let projector = Projector::new(log.clone(), bus.clone(), &config.database_url, freshness.clone(), 1).unwrap();
         tracker.spawn(projector.run(stop.clone()));
         let sources = Sources { log: log.clone(), bus, freshness, accounts: accounts.clone(), reads: reads.clone() };
-        let settings = PushSettings { replay_limit, trusted_proxies: 0, seats };
+        let settings = PushSettings { replay_limit, trusted_proxies: 0, donor_access: DonorAccess::Token, seats };
         let push = Push::start(sources, settings, &tracker, &stop);
         let address = serve(push.clone()).await;
         Self { push, accounts, stop, log, reads, address, database }
@@ -154,9 +155,14 @@ impl Desk {
 
     /// A socket that said nothing yet.
     pub(super) async fn connect(&self) -> Socket {
-        let url = format!("ws://{}/api/v1/ws", self.address);
+        let url = self.socket_url("/api/v1/ws");
         let (stream, _) = timeout(LIMIT, tokio_tungstenite::connect_async(url)).await.unwrap().unwrap();
         Socket { stream }
+    }
+
+    /// Where a path of this node is for a WebSocket.
+    pub(super) fn socket_url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
     }
 }
 

@@ -3,6 +3,7 @@
 mod cuts;
 mod desk;
 mod doors;
+mod socketio;
 
 use aggregates::ids::QueryId;
 use aggregates::recorded::Event;

@@ -27,6 +27,17 @@ impl Client {
         Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The address that paths are appended to.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The token it shows. Panics when it has none.
+    #[track_caller]
+    pub(crate) fn token(&self) -> &str {
+        self.bearer.as_deref().expect("somebody with a token")
+    }
+
     /// Reads.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await

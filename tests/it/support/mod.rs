@@ -6,4 +6,5 @@ pub(crate) mod desk;
 pub(crate) mod eventually;
 pub(crate) mod node;
 pub(crate) mod servers;
+pub(crate) mod socketio;
 pub(crate) mod stream;

@@ -1,0 +1,172 @@
+//! Tells one socket its feed, until either ends.
+//!
+//! Emitting never waits, so the teller does: while a client reads nothing, its packets wait in a short queue and its facts
+//! in the hub's. A client that does not catch up in time is told why, cut, and resumes with the position it saw last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aggregates::recorded::Position;
+use metrics::{counter, gauge};
+use serde::Serialize;
+use serde_json::json;
+use socketioxide::extract::{Extension, SocketRef, State};
+use socketioxide::{SendError, SocketError};
+use tokio::time::{Instant, sleep};
+use tracing::error;
+
+use super::Mouth;
+use super::session::{Session, Who};
+use crate::push::fact::{Fact, Telling};
+use crate::push::feed::{End, Line, Subscription};
+use crate::push::notice::Notice;
+
+/// How long a client may read nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a client has read something: there is no sign of it to wait for.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// How often it is tried to tell a client that it is cut.
+const KNOCK: Duration = Duration::from_millis(100);
+
+/// Why a conversation ended.
+enum Goodbye {
+    /// The client is gone.
+    Gone,
+    /// The client does not read.
+    Slow,
+    /// The feed ended.
+    Feed(End),
+}
+
+struct Teller {
+    socket: SocketRef,
+    mouth: Mouth,
+    session: Arc<Session>,
+    who: Who,
+    /// Everything up to here was told.
+    told: Position,
+}
+
+/// Begins to tell a socket that was let in, unless nobody knows yet who it speaks for.
+pub(super) async fn begin(socket: SocketRef, State(mouth): State<Mouth>, Extension(session): Extension<Arc<Session>>) {
+    start(socket, mouth, session);
+}
+
+/// Starts a socket's teller, once.
+pub(super) fn start(socket: SocketRef, mouth: Mouth, session: Arc<Session>) {
+    let Some(who) = session.begins() else { return };
+    let tellers = mouth.tellers.clone();
+    let told = session.after.unwrap_or_default();
+    tellers.spawn(Teller { socket, mouth, session, who, told }.run());
+}
+
+impl Teller {
+    async fn run(mut self) {
+        let open = gauge!("feed_connections", "mouth" => "socketio");
+        open.increment(1);
+        let session = Arc::clone(&self.session);
+        let ended = session.gone.run_until_cancelled(self.converse()).await;
+        if let Some(goodbye) = ended {
+            session.gone.run_until_cancelled(self.part(&goodbye)).await;
+        }
+        open.decrement(1);
+    }
+
+    async fn converse(&mut self) -> Goodbye {
+        let audience = self.who.audience();
+        let opened = self.mouth.push.feed.open(audience, self.session.take_token(), self.session.after).await;
+        let told = match opened {
+            Ok(subscription) => self.tell_all(subscription).await,
+            Err(end) => Err(Goodbye::Feed(end)),
+        };
+        match told {
+            Ok(never) => match never {},
+            Err(goodbye) => goodbye,
+        }
+    }
+
+    async fn tell_all(&mut self, mut subscription: Subscription) -> Result<std::convert::Infallible, Goodbye> {
+        loop {
+            let line = subscription.next().await.map_err(Goodbye::Feed)?;
+            self.tell(&line).await?;
+            self.told = line.position.unwrap_or(self.told);
+        }
+    }
+
+    async fn tell(&self, line: &Line) -> Result<(), Goodbye> {
+        match &line.telling {
+            Telling::Fact(fact) => self.tell_fact(fact).await,
+            Telling::Notice(notice) => self.tell_notice(notice).await,
+        }
+    }
+
+    async fn tell_fact(&self, fact: &Fact) -> Result<(), Goodbye> {
+        for emission in fact.emissions(&self.mouth.rows).await {
+            if self.session.hears(&self.who, emission.to, fact.query()) {
+                for name in emission.names {
+                    self.emit(name, &*emission.payload).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_notice(&self, notice: &Notice) -> Result<(), Goodbye> {
+        match notice {
+            Notice::Live { position } => match self.session.after {
+                Some(from) => {
+                    self.emit("resumed", &json!({ "from": from, "to": position, "position": position })).await
+                }
+                None => self.emit("position", &json!({ "position": position })).await,
+            },
+            Notice::Heartbeat { head } => self.emit("position", &json!({ "position": head })).await,
+            Notice::Resync { head } => self.emit("resync", &json!({ "head": head, "position": head })).await,
+            // Said by other mouths only.
+            Notice::Hello { .. } | Notice::Pong | Notice::Error { .. } | Notice::Close { .. } => Ok(()),
+        }
+    }
+
+    /// Hands an event to the socket, as soon as there is room for it.
+    async fn emit(&self, event: &str, payload: &(impl Serialize + ?Sized)) -> Result<(), Goodbye> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.socket.emit(event, payload) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Socket(SocketError::InternalChannelFull)) if Instant::now() < deadline => {
+                    sleep(GLANCE).await;
+                }
+                Err(SendError::Socket(SocketError::InternalChannelFull)) => return Err(Goodbye::Slow),
+                Err(SendError::Socket(SocketError::Closed)) => return Err(Goodbye::Gone),
+                Err(SendError::Serialize(error)) => {
+                    error!(%error, "Could not write the event {event}");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Says why it ends and where to resume, then lets the socket go. Who reads nothing at all is found dead by the
+    /// connection's own heartbeat.
+    async fn part(&self, goodbye: &Goodbye) {
+        let (reason, resume_after) = match goodbye {
+            Goodbye::Gone => return,
+            Goodbye::Slow => {
+                counter!("feed_slow_consumers_total").increment(1);
+                (End::Slow(self.told).to_string(), Some(self.told))
+            }
+            Goodbye::Feed(end) => (end.to_string(), end.resume_after()),
+        };
+        let closing = json!({ "reason": reason, "resumeAfter": resume_after, "position": resume_after });
+        let is_heard = self.emit("closing", &closing).await.is_ok();
+        let is_stopping = matches!(goodbye, Goodbye::Feed(End::Stopping(_)));
+        if is_heard && is_stopping {
+            // The whole connection is about to be closed, so that the client comes back by itself.
+            return;
+        }
+        while let Err(SocketError::InternalChannelFull) = self.socket.clone().disconnect() {
+            sleep(KNOCK).await;
+        }
+    }
+}
