@@ -83,7 +83,7 @@ pub struct Roles {
 pub struct Limits {
     /// Log-in attempts per address, and per user name.
     pub login_per_minute: u32,
-    /// Queries opened per address.
+    /// Queries opened, and calls begun by donors, per address.
     pub open_per_minute: u32,
     /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,

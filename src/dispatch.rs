@@ -4,6 +4,7 @@
 //! is loaded and decided again, a few times. What a command means for the query's call is decided with it and written in
 //! the same transaction.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ const QUEUES: usize = 4_096;
 pub struct Dispatcher {
     log: Log,
     queues: Arc<[Mutex<()>]>,
+    preparations: Arc<[Mutex<()>]>,
 }
 
 /// What comes with a command from outside.
@@ -98,7 +100,8 @@ struct Decision<A: Logged> {
 impl Dispatcher {
     /// Dispatches to one log.
     pub fn new(log: Log) -> Self {
-        Self { log, queues: (0..QUEUES).map(|_| Mutex::new(())).collect() }
+        let queues = || (0..QUEUES).map(|_| Mutex::new(())).collect();
+        Self { log, queues: queues(), preparations: queues() }
     }
 
     /// Carries out a command on a donor query, with what it means for its call.
@@ -153,6 +156,53 @@ impl Dispatcher {
             self.forget(id).await;
         }
         Err(DispatchError::Contended)
+    }
+
+    /// Whether commands would be carried out, without carrying them out: for what has to be made outside the log first, as
+    /// a room is for a call. Answers the outcome of the first time if they were carried out before under the same key.
+    ///
+    /// # Errors
+    ///
+    /// What [`Self::query_all`] would answer now; another command may still come in between.
+    pub async fn rehearse(
+        &self,
+        id: QueryId,
+        commands: &[DonorQueryCommand],
+        context: &CommandContext,
+    ) -> Result<Option<Outcome>, DispatchError> {
+        if let Some(outcome) = self.carried_out(context).await? {
+            return Ok(Some(outcome));
+        }
+        let Loaded { version, .. } = self.log.load::<DonorQuery>(id).await?;
+        let decided = self.decided(id, commands, context).await;
+        // Memory may be behind another node, so a refusal only counts when the log agrees.
+        if decided.is_ok() || self.log.stream_version(DonorQuery::stream(id)).await? == version {
+            return decided.map(|()| None);
+        }
+        self.forget(id).await;
+        self.decided(id, commands, context).await.map(|()| None)
+    }
+
+    /// One at a time prepares outside the log what a command about the same thing needs. A turn of its own: commands that
+    /// need nothing do not wait for it.
+    pub async fn prepare(&self, about: &impl Hash) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        about.hash(&mut hasher);
+        let queue = usize::try_from(hasher.finish() % QUEUES as u64).unwrap_or_default();
+        self.preparations[queue].lock().await
+    }
+
+    async fn decided(
+        &self,
+        id: QueryId,
+        commands: &[DonorQueryCommand],
+        context: &CommandContext,
+    ) -> Result<(), DispatchError> {
+        let mut decision = Decision::on(id, self.load_matching(id, context.if_match).await?);
+        for command in commands {
+            decision.decide(command.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Forgets what memory knows of a query and of its call.

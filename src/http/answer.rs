@@ -8,7 +8,7 @@ use projections::queries::QueryRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::idempotency::Subject;
+use super::idempotency::{Fleeting, Subject};
 use super::layers::{POSITION, REPLAYED};
 use crate::dispatch::Outcome;
 
@@ -22,6 +22,18 @@ pub(super) struct Envelope<T> {
     /// What happened, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+}
+
+/// The envelope of calls.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CallEnvelope<T> {
+    /// Whether there is something to answer with; errors have a body of their own.
+    success: bool,
+    /// What happened, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    /// What was asked for.
+    data: Option<T>,
 }
 
 /// The envelope of a list.
@@ -71,6 +83,17 @@ struct LaterData {
 pub(super) fn enveloped<T: Serialize>(status: StatusCode, data: T, message: Option<&str>) -> Response {
     let message = message.map(str::to_owned);
     (status, Json(Envelope { status: status.as_u16(), data, message })).into_response()
+}
+
+/// What was asked about a call, in its envelope. Nothing to answer with is no success, and no error either.
+pub(super) fn about_call<T: Serialize>(status: StatusCode, data: Option<T>, message: Option<&'static str>) -> Response {
+    (status, Json(CallEnvelope { success: data.is_some(), message, data })).into_response()
+}
+
+/// An answer that lets somebody join a call: it is not kept, so that no way in outlives the request.
+pub(super) fn fleeting(mut response: Response) -> Response {
+    response.extensions_mut().insert(Fleeting);
+    response
 }
 
 /// An answer that shows one query: tagged with its version, and kept under its donor's key if it is kept.

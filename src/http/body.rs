@@ -28,6 +28,9 @@ pub(super) struct Id(pub i64);
 /// The two positive whole numbers that a path names.
 pub(super) struct Pair(pub i64, pub i64);
 
+/// The positive whole number that a path names, and another one, for which 0 stands for none in particular.
+pub(super) struct PairOrNone(pub i64, pub Option<i64>);
+
 /// The text that a path names, at most 200 characters.
 pub(super) struct Name(pub String);
 
@@ -75,6 +78,17 @@ impl FromRequestParts<Arc<Api>> for Pair {
         let both = Path::<(String, String)>::from_request_parts(parts, api).await;
         let Path((one, other)) = both.map_err(|_| not_a_number())?;
         Ok(Self(number(&one)?, number(&other)?))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for PairOrNone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let both = Path::<(String, String)>::from_request_parts(parts, api).await;
+        let Path((one, other)) = both.map_err(|_| not_a_number())?;
+        let other = if other == "0" { None } else { Some(number(&other)?) };
+        Ok(Self(number(&one)?, other))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use aggregates::call_session::CallSessionCommand;
 use aggregates::donor_query::DonorQueryCommand;
-use aggregates::ids::{MessageId, QueryId};
+use aggregates::ids::{CallId, MessageId, QueryId};
 use aggregates::people::Actor;
-use aggregates::recorded::{Metadata, Partition};
+use aggregates::recorded::{Metadata, Partition, Position};
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -52,11 +53,37 @@ impl Errand {
         by: &Actor,
         commands: &[DonorQueryCommand],
     ) -> Result<Outcome, ApiError> {
+        Ok(self.api.dispatcher.query_all(query, commands, &self.context(by)).await?)
+    }
+
+    /// Whether commands would be carried out; their outcome if they were before. See [`Dispatcher::rehearse`].
+    ///
+    /// [`Dispatcher::rehearse`]: crate::dispatch::Dispatcher::rehearse
+    pub(super) async fn rehearse(
+        &self,
+        query: QueryId,
+        by: &Actor,
+        commands: &[DonorQueryCommand],
+    ) -> Result<Option<Outcome>, ApiError> {
+        Ok(self.api.dispatcher.rehearse(query, commands, &self.context(by)).await?)
+    }
+
+    /// Carries out a command on a call session alone, and answers what a read has to reach to show it.
+    pub(super) async fn carry_out_on_call(
+        &self,
+        call: CallId,
+        query: QueryId,
+        by: &Actor,
+        command: CallSessionCommand,
+    ) -> Result<Position, ApiError> {
+        Ok(self.api.dispatcher.call(call, query, command, &self.context(by)).await?)
+    }
+
+    fn context(&self, by: &Actor) -> CommandContext {
         let mut metadata = Metadata::of(by, self.request_id.as_ref());
         metadata.address.clone_from(&self.address);
         metadata.user_agent.clone_from(&self.user_agent);
-        let context = CommandContext { metadata, if_match: self.if_match, key: self.key.clone() };
-        Ok(self.api.dispatcher.query_all(query, commands, &context).await?)
+        CommandContext { metadata, if_match: self.if_match, key: self.key.clone() }
     }
 
     /// A fresh id for the message that will tell the conversation.
@@ -70,17 +97,17 @@ impl Errand {
     }
 
     /// Waits until the read models show what happened. `false` if the client will not wait, or it takes too long.
-    pub(super) async fn is_shown(&self, query: QueryId, outcome: &Outcome) -> bool {
+    pub(super) async fn is_shown(&self, query: QueryId, position: Position) -> bool {
         if self.will_not_wait {
             return false;
         }
         let limit = self.api.config.read_your_writes();
-        self.api.freshness.reached(Partition::of(query), outcome.position, limit).await
+        self.api.freshness.reached(Partition::of(query), position, limit).await
     }
 
     /// The query as the read models show it after a command; `None` if they do not show it in time.
     pub(super) async fn shown(&self, query: QueryId, outcome: &Outcome) -> Result<Option<QueryRow>, ApiError> {
-        if !self.is_shown(query, outcome).await {
+        if !self.is_shown(query, outcome.position).await {
             return Ok(None);
         }
         match queries::find(&self.api.reads, query).await {

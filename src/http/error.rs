@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use aggregates::call_session::CallSessionError;
 use aggregates::donor_query::DonorQueryError;
 use aggregates::ids::QueryId;
 use aggregates::people::StaffRef;
@@ -19,6 +20,7 @@ use tracing::{debug, error};
 use crate::accounts::devices::DeviceError;
 use crate::accounts::{AccountError, LoginError, PictureError, TokenError};
 use crate::dispatch::DispatchError;
+use crate::integrations::calls::ProviderError;
 use crate::log::LogError;
 
 pub use crate::refusal::{ErrorBody, Violation};
@@ -84,6 +86,12 @@ pub enum ApiError {
         /// For people.
         message: Cow<'static, str>,
     },
+    /// A call only ever goes on.
+    #[error("a call does not go back to an earlier status")]
+    CallBegan,
+    /// The call is over.
+    #[error("call has already ended")]
+    CallEnded,
     /// A rule of the query stands against it.
     #[error(transparent)]
     Refused(#[from] DonorQueryError),
@@ -123,6 +131,9 @@ pub enum ApiError {
         /// How far they are.
         current: Position,
     },
+    /// The provider of call rooms does not answer, or refuses. Nothing was changed.
+    #[error("calls are unavailable at the moment, nothing was changed; try again")]
+    CallsUnavailable(#[source] ProviderError),
     /// A fault of ours.
     #[error("Internal server error")]
     Internal(#[source] Option<Cause>),
@@ -153,13 +164,18 @@ impl ApiError {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(refusal) => refusal_status(refusal),
             Self::Account(refusal) => account_status(refusal),
-            Self::Conflict { .. } | Self::DonorHasOpenQuery(_) | Self::Contended | Self::InFlight => {
-                StatusCode::CONFLICT
-            }
+            Self::Conflict { .. }
+            | Self::DonorHasOpenQuery(_)
+            | Self::Contended
+            | Self::InFlight
+            | Self::CallBegan
+            | Self::CallEnded => StatusCode::CONFLICT,
             Self::VersionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
             Self::KeyReused | Self::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } | Self::CallsUnavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -186,6 +202,9 @@ impl ApiError {
             Self::Busy => "busy",
             Self::Unavailable(_) => "unavailable",
             Self::NotThereYet { .. } => "not_there_yet",
+            Self::CallBegan => "call_began",
+            Self::CallEnded => "call_ended",
+            Self::CallsUnavailable(_) => "call_provider_unavailable",
             Self::Internal(_) => "internal_error",
         }
     }
@@ -194,6 +213,8 @@ impl ApiError {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooManyRequests(wait) => Some(seconds(*wait)),
+            Self::Refused(DonorQueryError::RequestTooSoon { seconds }) => u64::try_from(*seconds).ok(),
+            Self::CallsUnavailable(_) => Some(5),
             Self::InFlight | Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } => Some(1),
             _ => None,
         }
@@ -202,6 +223,7 @@ impl ApiError {
     fn log(&self) {
         match self {
             Self::Internal(Some(cause)) => error!(error = ?cause, "Request failed"),
+            Self::CallsUnavailable(cause) => error!(error = ?cause, "A call could not be set up"),
             Self::Unavailable(Some(cause)) => error!(error = ?cause, "Request could not be served"),
             other => debug!(code = other.code(), "Request refused: {other}"),
         }
@@ -328,7 +350,11 @@ impl From<DispatchError> for ApiError {
     fn from(error: DispatchError) -> Self {
         match error {
             DispatchError::Refused(refusal) => Self::Refused(refusal),
-            DispatchError::CallRefused(refusal) => Self::Internal(Some(refusal.into())),
+            DispatchError::CallRefused(CallSessionError::Ended) => Self::CallEnded,
+            DispatchError::CallRefused(CallSessionError::NotFound) => Self::NotFound("Call session not found".into()),
+            DispatchError::CallRefused(refusal @ CallSessionError::AlreadyCreated) => {
+                Self::Internal(Some(refusal.into()))
+            }
             DispatchError::DonorHasOpenQuery(query) => Self::DonorHasOpenQuery(query),
             DispatchError::VersionMismatch { current } => Self::VersionMismatch { current },
             DispatchError::Contended => Self::Contended,
@@ -336,6 +362,12 @@ impl From<DispatchError> for ApiError {
             DispatchError::Busy => Self::Busy,
             DispatchError::Log(error) => error.into(),
         }
+    }
+}
+
+impl From<ProviderError> for ApiError {
+    fn from(error: ProviderError) -> Self {
+        Self::CallsUnavailable(error)
     }
 }
 

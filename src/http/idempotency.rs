@@ -35,6 +35,10 @@ const SHORTEST_ANONYMOUS_KEY: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Subject(pub DonorId);
 
+/// In the extensions of an answer with a secret of a short life: it is not kept, and a repetition builds it again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fleeting;
+
 /// Answers a command that was carried out before as it was answered then.
 pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, ApiError> {
     let is_command = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -110,7 +114,8 @@ fn replay(remembered: RememberedAnswer, position: Option<Position>) -> Response 
 /// Keeps the answer of a command that was carried out and is visible; one that is not visible yet is answered afresh.
 async fn remember(api: &Arc<Api>, key: &CommandKey, response: Response) -> Result<Response, ApiError> {
     let status = response.status();
-    if !status.is_success() || status == StatusCode::ACCEPTED {
+    let is_fleeting = response.extensions().get::<Fleeting>().is_some();
+    if !status.is_success() || status == StatusCode::ACCEPTED || is_fleeting {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();

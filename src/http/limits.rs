@@ -39,7 +39,7 @@ impl Limits {
         self.login_by_name.check(username)
     }
 
-    /// Counts a query being opened.
+    /// Counts a query being opened, or a call that a donor begins: both take from what the desk pays for.
     pub fn open(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
         self.open_by_address.check(&address_key(address))
     }

@@ -6,6 +6,7 @@
 mod answer;
 pub mod auth;
 mod body;
+mod communication;
 mod deliveries;
 mod donor_queries;
 mod errand;
@@ -13,6 +14,7 @@ pub mod error;
 mod freshness;
 pub mod health;
 mod idempotency;
+mod joining;
 mod layers;
 mod lenient;
 pub mod limits;
@@ -143,6 +145,7 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(logs::routes())
         .merge(donor_queries::routes())
         .merge(messages::routes())
+        .merge(communication::routes())
         .merge(deliveries::routes())
         .merge(webhooks::routes())
         .merge(outbox::routes());

@@ -3,7 +3,7 @@
 #![allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that garde calls")]
 
 use aggregates::people::Role;
-use aggregates::vocabulary::{CallMode, MessageType, QueryStatus};
+use aggregates::vocabulary::{CallMode, CallStatus, MessageType, QueryStatus};
 use garde::{Error, Result};
 use projections::messages::SenderType;
 
@@ -15,6 +15,11 @@ pub(super) const LINE: usize = 200;
 
 /// The longest text of a message or note.
 pub(super) const TEXT: usize = 10_000;
+
+/// The oldest clients' word for a call request that is answered with a call.
+pub(super) const ACCEPTED: &str = "ACCEPTED";
+
+const DECLINED: &str = "DECLINED";
 
 /// Text that has to be there.
 pub(super) fn line(value: &str, _: &()) -> Result {
@@ -129,6 +134,17 @@ pub(super) fn sender_type(value: &Option<String>, _: &()) -> Result {
 /// The way a call is held, if there.
 pub(super) fn call_type(value: &Option<String>, _: &()) -> Result {
     one_of(value.as_deref(), CallMode::parse, CallMode::ALL, CallMode::as_str)
+}
+
+/// The name of a call's status, if there.
+pub(super) fn call_status(value: &Option<String>, _: &()) -> Result {
+    one_of(value.as_deref(), CallStatus::parse, CallStatus::ALL, CallStatus::as_str)
+}
+
+/// What the oldest clients answer to a call request, if there.
+pub(super) fn verdict(value: &Option<String>, _: &()) -> Result {
+    let known = value.as_deref().is_none_or(|word| [ACCEPTED, DECLINED].iter().any(|w| w.eq_ignore_ascii_case(word)));
+    if known { Ok(()) } else { Err(Error::new("isEnum: must be one of the following values: ACCEPTED, DECLINED")) }
 }
 
 /// The name of a status, if there.

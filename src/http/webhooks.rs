@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aggregates::call_session::CallSessionCommand;
 use aggregates::donor_query::DonorQueryCommand;
+use aggregates::donor_query::command::Caller;
 use aggregates::people::Actor;
 use aggregates::recorded::Metadata;
 use aggregates::vocabulary::EndReason;
@@ -136,7 +137,7 @@ async fn end(api: &Api, call: &CallRow, context: &CommandContext) -> Result<(), 
     let command = DonorQueryCommand::EndCall {
         call: call.call_id,
         reason: EndReason::Abandoned,
-        by: Actor::System,
+        by: Caller::System,
         at: clock::now(),
     };
     api.dispatcher.query(call.query_id, command, context).await.map(drop)

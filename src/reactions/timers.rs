@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aggregates::donor_query::command::Caller;
 use aggregates::donor_query::{DonorQueryCommand, DonorQueryError};
 use aggregates::ids::{CallId, QueryId};
 use aggregates::people::Actor;
@@ -134,7 +135,7 @@ impl Timers {
         let at = clock::now();
         let (query, command) = match timer {
             Timer::CallExpiry { query, call } => {
-                (query, DonorQueryCommand::EndCall { call, reason: EndReason::Expired, by: Actor::System, at })
+                (query, DonorQueryCommand::EndCall { call, reason: EndReason::Expired, by: Caller::System, at })
             }
             Timer::LongCall { query, call } => {
                 (query, DonorQueryCommand::RemarkLongCall { call, notice: self.log.next_message_id().await?, at })

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod calls;
 mod contract;
 mod feed;
 mod import;

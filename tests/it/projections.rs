@@ -384,6 +384,9 @@ async fn a_revised_message_keeps_its_place() {
     );
     let rows = messages::of_query(&desk.pool, QUERY, &Page::first(10)).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.message_id).collect::<Vec<_>>(), [MESSAGE, NOTICE]);
+    let about_the_call = messages::of_call(&desk.pool, QUERY, CALL).await.unwrap();
+    assert_eq!(about_the_call.iter().map(|row| row.message_id).collect::<Vec<_>>(), [NOTICE]);
+    assert_eq!(messages::notices_of_query(&desk.pool, QUERY, &Page::first(10)).await.unwrap(), about_the_call);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::{CallId, CallRequestId, DonorId, MessageId, RoomName, UserId};
-use crate::people::{Actor, DonorSession, Staff, StaffRef};
+use crate::people::{DonorSession, Staff, StaffRef};
 use crate::personal::Personal;
 use crate::vocabulary::{CallMode, EndReason, MessageType};
 
@@ -184,7 +184,7 @@ pub enum DonorQueryCommand {
         /// Why.
         reason: EndReason,
         /// Who ends it.
-        by: Actor,
+        by: Caller,
         /// When.
         at: DateTime<Utc>,
     },
@@ -228,13 +228,15 @@ pub struct NewCall {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Who begins a call.
+/// Who begins or ends a call, with what the rules need to know about them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Caller {
     /// A staff member.
     Staff(Staff),
     /// The donor whose query it is.
     Donor,
+    /// The desk itself: a timer, or what a provider reported.
+    System,
 }
 
 /// Who says something, with what the rules need to know about them.

@@ -52,9 +52,9 @@ pub enum DonorQueryError {
     #[error("a call request is already pending")]
     RequestPending(CallRequestId),
     /// The donor asked for a call a moment ago.
-    #[error("a call was requested less than {seconds} seconds ago")]
+    #[error("a call was requested a moment ago, try again in {seconds} seconds")]
     RequestTooSoon {
-        /// The cooldown in seconds.
+        /// How many seconds are left, rounded up.
         seconds: i64,
     },
     /// No such request waits for an answer.

@@ -17,6 +17,7 @@ pub use command::DonorQueryCommand;
 pub use error::DonorQueryError;
 pub use event::DonorQueryEvent;
 pub use state::DonorQuery;
+pub use wording::call_requested;
 
 /// The code that gives a stored state its meaning: a snapshot made by other code is worthless.
 pub const SOURCE: &[&str] = &[include_str!("state.rs"), include_str!("event.rs")];

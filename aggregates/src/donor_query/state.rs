@@ -46,7 +46,7 @@ pub struct OpenState {
     pub request: Option<LiveRequest>,
     /// The call that is going on; a query has one at a time.
     pub call: Option<LiveCall>,
-    /// When the donor last asked for a call, for the cooldown.
+    /// When the donor last asked for a call, withdrew the request, or had it declined: for the cooldown.
     pub last_request_at: Option<DateTime<Utc>>,
 }
 
@@ -130,10 +130,14 @@ impl DonorQuery {
             Event::CallRequestAccepted { request, call, by, .. } => {
                 self.while_open(|open| open.answer_request(request, call, by))
             }
-            Event::CallRequestRejected { request, .. } | Event::CallRequestCancelled { request, .. } => self
-                .while_open(|open| {
-                    open.request.take_if(|pending| pending.id == request);
-                }),
+            Event::CallRequestRejected { request, at, .. }
+            | Event::CallRequestCancelled { request, by: Actor::Donor { .. }, at } => {
+                self.while_open(|open| open.drop_request(request, Some(at)))
+            }
+            // Nothing the donor did: another request may follow at once.
+            Event::CallRequestCancelled { request, by: Actor::Staff(_) | Actor::System, .. } => {
+                self.while_open(|open| open.drop_request(request, None))
+            }
             Event::CallAttached { call, mode, message, .. } => {
                 self.while_open(|open| open.attach_call(call, mode, message))
             }
@@ -227,6 +231,13 @@ impl Origin {
 impl OpenState {
     fn new(origin: Origin, holder: Option<StaffRef>) -> Self {
         Self { origin, phase: Phase::InProgress, holder, request: None, call: None, last_request_at: None }
+    }
+
+    /// The request is off the table; with a time, the donor waits from then on.
+    fn drop_request(&mut self, request: CallRequestId, rest_from: Option<DateTime<Utc>>) {
+        if self.request.take_if(|pending| pending.id == request).is_some() {
+            self.last_request_at = rest_from.or(self.last_request_at);
+        }
     }
 
     /// The request becomes the call that [`OpenState::attach_call`] completes: both facts are appended together.

@@ -26,7 +26,8 @@ pub(super) fn resolved(by: &str) -> String {
     format!("Query resolved by {by}")
 }
 
-pub(super) fn call_requested(mode: CallMode) -> String {
+/// What a donor's wish for a call reads like, as long as nobody answered it.
+pub fn call_requested(mode: CallMode) -> String {
     format!("Donor requested a {mode} call")
 }
 

@@ -7,7 +7,7 @@ use crate::ids::{CallId, CallRequestId, DonorId, MessageId, RoomName};
 use crate::people::Staff;
 use crate::vocabulary::{CallMode, EndReason, MessageType};
 
-use super::samples::{ada, ben, cleo, donor, new_call, noon_plus, opening, text};
+use super::samples::{ada, ben, cleo, new_call, noon_plus, opening, text};
 
 /// A past of exactly `len` facts, the same for the same seed. It may stop in the middle of what one command led to.
 ///
@@ -72,7 +72,7 @@ impl Desk {
             }
             18 | 19 => {
                 let reason = self.one_of(EndReason::ALL);
-                DonorQueryCommand::EndCall { call: live_call(query), reason, by: donor(), at }
+                DonorQueryCommand::EndCall { call: live_call(query), reason, by: Caller::Donor, at }
             }
             _ => {
                 let author = match self.below(3) {

@@ -1,12 +1,12 @@
 //! Questions about messages, newest first unless said otherwise. Messages of deleted queries are not found.
 
-use aggregates::ids::{DonorId, MessageId, QueryId, UserId};
+use aggregates::ids::{CallId, DonorId, MessageId, QueryId, UserId};
 use aggregates::vocabulary::MessageType;
 use sqlx::{PgExecutor, Postgres, QueryBuilder};
 
 use super::row::{MessageRow, SenderType};
 use crate::columns::push;
-use crate::page::Page;
+use crate::page::{MAX_LIMIT, Page};
 
 const COLUMNS: &str = "
     m.message_id, m.query_id, m.content, m.message_type, m.sender_type, m.sender_id,
@@ -66,6 +66,28 @@ pub async fn latest_of_queries(
     .bind(per)
     .fetch_all(db)
     .await
+}
+
+/// What the desk itself told the conversation about a query, calls above all.
+pub async fn notices_of_query(
+    db: impl PgExecutor<'_>,
+    query: QueryId,
+    page: &Page<MessageId>,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" and m.query_id = ").push_bind(query.get());
+    sql.push(" and m.message_type in ('CALL_STARTED', 'CALL_ENDED', 'SYSTEM')");
+    push_page(&mut sql, page);
+    sql.build_query_as().fetch_all(db).await
+}
+
+/// The messages about a call of a query, in the order they were said, at most [`MAX_LIMIT`].
+pub async fn of_call(db: impl PgExecutor<'_>, query: QueryId, call: CallId) -> Result<Vec<MessageRow>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" and m.query_id = ").push_bind(query.get());
+    sql.push(" and m.call_id = ").push_bind(call.get());
+    sql.push(" order by m.posted_position limit ").push_bind(MAX_LIMIT);
+    sql.build_query_as().fetch_all(db).await
 }
 
 /// What was said about all queries of a donor.

@@ -17,6 +17,14 @@ pub async fn find(db: impl PgExecutor<'_>, request: CallRequestId) -> Result<Opt
         .await
 }
 
+/// The requests with these ids, in no particular order; absent ones are left out.
+pub async fn of_ids(db: impl PgExecutor<'_>, requests: &[CallRequestId]) -> Result<Vec<RequestRow>, sqlx::Error> {
+    sqlx::query_as(&format!("select {COLUMNS} from requests where request_id = any($1)"))
+        .bind(requests.iter().map(|request| request.get()).collect::<Vec<_>>())
+        .fetch_all(db)
+        .await
+}
+
 /// The requests about a query, newest first, at most [`MAX_LIMIT`].
 pub async fn of_query(db: impl PgExecutor<'_>, query: QueryId) -> Result<Vec<RequestRow>, sqlx::Error> {
     sqlx::query_as(&format!(

@@ -17,6 +17,7 @@ use crate::http::auth::Donor;
 use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::ApiError;
+use crate::http::joining::{self, Reader};
 use crate::http::openapi::{CommandErrors, CommandHeaders};
 use crate::http::{lenient, rules, views};
 
@@ -55,7 +56,8 @@ pub(super) async fn close(
     let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(id, &outcome)) };
     let api = &errand.api;
     let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let data = views::DonorQuery::new(&row, &said, &api.accounts.list());
+    let calls = joining::calls_shown(api, &said, std::slice::from_ref(&row), Reader::Donor).await?;
+    let data = views::DonorQuery::new(&row, &said, &calls, &api.accounts.list());
     let response = answer::enveloped(StatusCode::CREATED, data, Some("Query closed successfully"));
     Ok(answer::of_command(&row, response, &outcome))
 }

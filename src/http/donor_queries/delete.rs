@@ -32,7 +32,7 @@ struct Deleted {
 pub(super) async fn delete(errand: Errand, SuperAdmin(by): SuperAdmin, Id(id): Id) -> Result<Response, ApiError> {
     let (query, actor) = (QueryId::new(id), acting(&by));
     let outcome = errand.carry_out(query, &actor, DonorQueryCommand::DeleteQuery { by, at: clock::now() }).await?;
-    if !errand.is_shown(query, &outcome).await {
+    if !errand.is_shown(query, outcome.position).await {
         return Ok(answer::later(id, &outcome));
     }
     Ok(answer::after(answer::enveloped(errand.success(), Deleted { id }, None), &outcome))

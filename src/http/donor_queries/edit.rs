@@ -21,6 +21,7 @@ use crate::http::auth::Anyone;
 use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
+use crate::http::joining::{self, Reader};
 use crate::http::openapi::{CommandErrors, CommandHeaders};
 use crate::http::{Api, auth, lenient, rules, views};
 
@@ -112,7 +113,8 @@ async fn by_donor(errand: &Errand, caller: &Principal, query: QueryId, body: Edi
     };
     register(&errand.api, query, &push_token).await?;
     let said = messages::latest_of_queries(&errand.api.reads, &[query], NEWEST_IN_ONE).await?;
-    let data = views::DonorQuery::new(&row, &said, &errand.api.accounts.list());
+    let calls = joining::calls_shown(&errand.api, &said, std::slice::from_ref(&row), Reader::Donor).await?;
+    let data = views::DonorQuery::new(&row, &said, &calls, &errand.api.accounts.list());
     Ok(answer::of_query(&row, answer::enveloped(errand.success(), data, None), errand.api.freshness.applied()))
 }
 

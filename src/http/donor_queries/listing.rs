@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use crate::http::answer::ListEnvelope;
 use crate::http::error::{ApiError, Violation};
+use crate::http::joining::{self, Reader};
 use crate::http::{Api, lenient, rules, views};
 
 /// How many messages a list shows of each query.
@@ -190,8 +191,9 @@ pub(super) async fn answer(api: &Api, filters: &Filters, list: ListFilter, order
 async fn with_messages(api: &Api, rows: &[QueryRow]) -> Result<Vec<views::StaffQueryWithMessages>, ApiError> {
     let ids: Vec<_> = rows.iter().map(|row| row.query_id).collect();
     let said = messages::latest_of_queries(&api.reads, &ids, NEWEST_IN_LIST).await?;
+    let calls = joining::calls_shown(api, &said, rows, Reader::Onlooker).await?;
     let people = api.accounts.list();
-    Ok(rows.iter().map(|row| views::StaffQueryWithMessages::new(row, &said, &people)).collect())
+    Ok(rows.iter().map(|row| views::StaffQueryWithMessages::new(row, &said, &calls, &people)).collect())
 }
 
 #[cfg(test)]

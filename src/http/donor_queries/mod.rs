@@ -13,6 +13,7 @@ mod one;
 mod open;
 mod remind;
 mod resolve;
+mod start_call;
 mod transfer;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::accounts::{DonorPrincipal, Principal};
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(open::open, lists::all))
+        .routes(routes!(start_call::start_call))
         .routes(routes!(lists::general))
         .routes(routes!(lists::unassigned))
         .routes(routes!(lists::mine))

@@ -20,6 +20,7 @@ use crate::http::answer::{self, Envelope};
 use crate::http::auth::Anyone;
 use crate::http::body::{Name, Params};
 use crate::http::error::{ApiError, Violation};
+use crate::http::joining::{self, Reader};
 use crate::http::openapi::ReadErrors;
 use crate::http::{Api, lenient, rules, views};
 
@@ -89,6 +90,11 @@ async fn of_donor(api: &Api, caller: &Principal, donor_id: DonorId) -> Result<Ve
     let rows = queries::list(&api.reads, &filter, Order::CreatedDesc, &Page::first(MAX_LIMIT)).await?.rows;
     let ids: Vec<_> = rows.iter().map(|row| row.query_id).collect();
     let said = messages::latest_of_queries(&api.reads, &ids, NEWEST_IN_LIST).await?;
+    let reader = match caller {
+        Principal::Donor(_) => Reader::Donor,
+        Principal::Staff(_) => Reader::Onlooker,
+    };
+    let calls = joining::calls_shown(api, &said, &rows, reader).await?;
     let people = api.accounts.list();
-    Ok(rows.iter().map(|row| views::DonorQuery::new(row, &said, &people)).collect())
+    Ok(rows.iter().map(|row| views::DonorQuery::new(row, &said, &calls, &people)).collect())
 }

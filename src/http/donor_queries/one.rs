@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aggregates::ids::QueryId;
+use aggregates::people;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,8 +13,10 @@ use projections::queries::{self, QueryRow};
 
 use super::listing::NEWEST_IN_ONE;
 use crate::http::answer::{self, Envelope};
+use crate::http::auth::Staff;
 use crate::http::body::Id;
 use crate::http::error::ApiError;
+use crate::http::joining::{self, Reader};
 use crate::http::openapi::ReadErrors;
 use crate::http::{Api, views};
 
@@ -26,9 +29,9 @@ use crate::http::{Api, views};
     responses((status = 200, description = "The query", body = Envelope<views::StaffQueryWithMessages>), ReadErrors),
     security(("staff" = []))
 )]
-pub(super) async fn one(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Response, ApiError> {
+pub(super) async fn one(State(api): State<Arc<Api>>, Staff(staff): Staff, Id(id): Id) -> Result<Response, ApiError> {
     let position = api.freshness.applied();
-    let (row, data) = found(&api, QueryId::new(id)).await?;
+    let (row, data) = found(&api, &staff, QueryId::new(id)).await?;
     Ok(answer::of_query(&row, answer::enveloped(StatusCode::OK, data, None), position))
 }
 
@@ -41,15 +44,20 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Respo
     responses((status = 200, description = "The query", body = views::StaffQueryWithMessages), ReadErrors),
     security(("staff" = []))
 )]
-pub(super) async fn bare(State(api): State<Arc<Api>>, Id(id): Id) -> Result<Response, ApiError> {
+pub(super) async fn bare(State(api): State<Arc<Api>>, Staff(staff): Staff, Id(id): Id) -> Result<Response, ApiError> {
     let position = api.freshness.applied();
-    let (row, data) = found(&api, QueryId::new(id)).await?;
+    let (row, data) = found(&api, &staff, QueryId::new(id)).await?;
     Ok(answer::of_query(&row, Json(data).into_response(), position))
 }
 
-async fn found(api: &Api, query: QueryId) -> Result<(QueryRow, views::StaffQueryWithMessages), ApiError> {
+async fn found(
+    api: &Api,
+    staff: &people::Staff,
+    query: QueryId,
+) -> Result<(QueryRow, views::StaffQueryWithMessages), ApiError> {
     let row = queries::find(&api.reads, query).await?.ok_or(ApiError::query_not_found())?;
     let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let data = views::StaffQueryWithMessages::new(&row, &said, &api.accounts.list());
+    let calls = joining::calls_shown(api, &said, std::slice::from_ref(&row), Reader::Staff(staff)).await?;
+    let data = views::StaffQueryWithMessages::new(&row, &said, &calls, &api.accounts.list());
     Ok((row, data))
 }

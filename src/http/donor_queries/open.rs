@@ -6,6 +6,7 @@ use aggregates::ids::{DonorId, QueryId};
 use aggregates::people::{Actor, DonorSession};
 use aggregates::personal::Personal;
 use aggregates::recorded::{Event, RecordedEvent};
+use aggregates::vocabulary::CallMode;
 use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -26,6 +27,7 @@ use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::layers::ClientAddress;
 use crate::http::openapi::{CommandErrors, FoundingHeaders};
+use crate::http::views::CallsShown;
 use crate::http::{Api, lenient, rules, views};
 
 /// What a donor says.
@@ -56,7 +58,8 @@ pub(super) struct NewQuery {
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::text_or_empty))]
     content: Option<String>,
-    /// `video`, `audio` or `screen`: how the donor would like to talk. Checked and forgotten, as in the old system.
+    /// `video`, `audio` or `screen`: how the donor would like to talk. Only `start-call` calls; elsewhere it is checked and
+    /// forgotten, as in the old system.
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::call_type))]
     call_type: Option<String>,
@@ -64,6 +67,27 @@ pub(super) struct NewQuery {
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(skip)]
     fcm_token: Option<String>,
+    /// The same, as the other generation says it; it wins over `callType`.
+    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[garde(custom(rules::call_type))]
+    mode: Option<String>,
+}
+
+impl NewQuery {
+    /// The donor's identity.
+    pub(super) fn donor_id(&self) -> DonorId {
+        DonorId::new(self.donor_id.clone())
+    }
+
+    /// The donor's name or address.
+    pub(super) fn donor(&self) -> &str {
+        &self.donor
+    }
+
+    /// How the donor would like to talk, if they said so.
+    pub(super) fn mode(&self) -> Option<CallMode> {
+        self.mode.as_deref().or(self.call_type.as_deref()).and_then(CallMode::parse)
+    }
 }
 
 /// Open a query.
@@ -86,7 +110,7 @@ pub(super) async fn open(
     Body(body): Body<NewQuery>,
 ) -> Result<Response, ApiError> {
     errand.api.limits.open(address)?;
-    let donor_id = DonorId::new(body.donor_id.clone());
+    let donor_id = body.donor_id();
     let by = Actor::Donor { id: donor_id.clone() };
     let session = session(&caller, &donor_id);
     let push_token = body.fcm_token.clone();
@@ -103,13 +127,13 @@ pub(super) async fn open(
         return Ok(answer::opened_later(query.get(), token, &outcome));
     };
     let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let data = views::DonorQuery::new(&row, &said, &api.accounts.list()).with_token(token);
+    let data = views::DonorQuery::new(&row, &said, &CallsShown::default(), &api.accounts.list()).with_token(token);
     Ok(answer::of_command(&row, answer::enveloped(StatusCode::CREATED, data, None), &outcome))
 }
 
 /// A donor who shows a token goes on with its session, so that one token opens all of their queries.
 #[allow(clippy::disallowed_methods, reason = "a session must not be foreseeable, and is decided outside the rules")]
-fn session(caller: &Caller, donor_id: &DonorId) -> DonorSession {
+pub(super) fn session(caller: &Caller, donor_id: &DonorId) -> DonorSession {
     let own = caller.donor().filter(|donor| donor.donor_id == *donor_id).and_then(|donor| donor.session);
     own.unwrap_or_else(|| DonorSession(Uuid::new_v4()))
 }
@@ -121,7 +145,8 @@ async fn register(api: &Api, query: QueryId, donor_id: &DonorId, session: DonorS
     }
 }
 
-async fn command(
+/// What opens the query, with ids drawn for its messages.
+pub(super) async fn command(
     errand: &Errand,
     body: NewQuery,
     donor_id: DonorId,
@@ -143,7 +168,8 @@ async fn command(
     }))
 }
 
-fn opened(events: &[RecordedEvent]) -> Option<(QueryId, DonorId, DonorSession)> {
+/// The query that these facts opened, and whose it is.
+pub(super) fn opened(events: &[RecordedEvent]) -> Option<(QueryId, DonorId, DonorSession)> {
     events.iter().find_map(|recorded| match &recorded.event {
         Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) => {
             Some((recorded.query, donor_id.clone(), *session))

@@ -22,6 +22,7 @@ use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
 use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::views::CallsShown;
 use crate::http::{donor_queries, lenient, rules, views};
 
 /// What is said. Who says it is never read from here.
@@ -177,12 +178,13 @@ async fn say(
         None => None,
     };
     let Some((row, said)) = shown else { return Ok(answer::later(query.get(), &outcome)) };
+    let calls = CallsShown::default();
     let people = api.accounts.list();
     let status = StatusCode::CREATED;
     let response = match by {
-        Actor::Donor { .. } => answer::enveloped(status, views::DonorMessage::new(&said, &row, &people), None),
+        Actor::Donor { .. } => answer::enveloped(status, views::DonorMessage::new(&said, &row, &calls, &people), None),
         Actor::Staff(_) | Actor::System => {
-            answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &people), None)
+            answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &calls, &people), None)
         }
     };
     Ok(answer::of_command(&row, response, &outcome))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aggregates::ids::{DonorId, MessageId, QueryId, UserId};
+use aggregates::people::Staff;
 use aggregates::vocabulary::MessageType;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,9 +17,10 @@ use utoipa::IntoParams;
 
 use crate::accounts::Principal;
 use crate::http::answer::{self, Envelope};
-use crate::http::auth::Anyone;
+use crate::http::auth::{self, Anyone};
 use crate::http::body::{Id, Name, Pair, Params};
 use crate::http::error::{ApiError, Violation};
+use crate::http::joining::{self, Reader};
 use crate::http::openapi::ReadErrors;
 use crate::http::{Api, donor_queries, lenient, rules, views};
 
@@ -92,6 +94,7 @@ pub(super) struct Filters {
 )]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
     Params(filters): Params<Filters>,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
@@ -104,7 +107,7 @@ pub(super) async fn list(
         donor_id: filters.donor_id.map(DonorId::new),
     };
     let rows = messages::list(&api.reads, &filter, &part.page()?).await?;
-    Ok(enveloped(for_staff(&api, &rows).await?))
+    Ok(enveloped(for_staff(&api, &rows, &staff).await?))
 }
 
 /// The conversation about a query.
@@ -128,10 +131,11 @@ pub(super) async fn of_query(
     let query = donor_queries::visible(&api, QueryId::new(id), &caller).await?;
     let rows = messages::of_query(&api.reads, query.query_id, &part.page()?).await?;
     match caller {
-        Principal::Staff(_) => Ok(enveloped(staff_views(&api, &rows, &[query]))),
+        Principal::Staff(staff) => Ok(enveloped(staff_views(&api, &rows, &[query], &staff).await?)),
         Principal::Donor(_) => {
+            let calls = joining::calls_shown(&api, &rows, std::slice::from_ref(&query), Reader::Donor).await?;
             let people = api.accounts.list();
-            let told = rows.iter().filter_map(|row| views::DonorMessage::new(row, &query, &people));
+            let told = rows.iter().filter_map(|row| views::DonorMessage::new(row, &query, &calls, &people));
             Ok(enveloped(told.collect::<Vec<_>>()))
         }
     }
@@ -148,6 +152,7 @@ pub(super) async fn of_query(
 )]
 pub(super) async fn of_query_for_staff(
     State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
     Id(id): Id,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
@@ -155,7 +160,7 @@ pub(super) async fn of_query_for_staff(
     let page = part.page()?;
     let rows = messages::of_query(&api.reads, query.query_id, &page).await?;
     let total = query.message_count;
-    let messages = staff_views(&api, &rows, &[query]);
+    let messages = staff_views(&api, &rows, &[query], &staff).await?;
     Ok(enveloped(views::MessageList { messages, total, limit: page.limit(), offset: part.offset() }))
 }
 
@@ -170,13 +175,16 @@ pub(super) async fn of_query_for_staff(
 )]
 pub(super) async fn of_donor(
     State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
     Name(donor): Name,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
     let rows = messages::of_donor(&api.reads, &DonorId::new(donor), &part.page()?).await?;
     let queries = queries_of(&api, &rows).await?;
+    let calls = joining::calls_shown(&api, &rows, &queries, Reader::Staff(&staff)).await?;
     let people = api.accounts.list();
-    let data: Vec<_> = rows.iter().map(|row| views::StaffMessageOfDonor::new(row, &queries, &people)).collect();
+    let view = |row| views::StaffMessageOfDonor::new(row, &queries, &calls, &people);
+    let data: Vec<_> = rows.iter().map(view).collect();
     Ok(enveloped(data))
 }
 
@@ -195,11 +203,12 @@ pub(super) async fn of_donor(
 )]
 pub(super) async fn between(
     State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
     Pair(one, other): Pair,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
     let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), &part.page()?).await?;
-    Ok(enveloped(for_staff(&api, &rows).await?))
+    Ok(enveloped(for_staff(&api, &rows, &staff).await?))
 }
 
 impl Part {
@@ -223,14 +232,20 @@ fn enveloped<T: serde::Serialize>(data: T) -> Response {
     answer::enveloped(StatusCode::OK, data, None)
 }
 
-async fn for_staff(api: &Api, rows: &[MessageRow]) -> Result<Vec<views::StaffMessage>, ApiError> {
+async fn for_staff(api: &Api, rows: &[MessageRow], reader: &Staff) -> Result<Vec<views::StaffMessage>, ApiError> {
     let queries = queries_of(api, rows).await?;
-    Ok(staff_views(api, rows, &queries))
+    staff_views(api, rows, &queries, reader).await
 }
 
-fn staff_views(api: &Api, rows: &[MessageRow], queries: &[QueryRow]) -> Vec<views::StaffMessage> {
+async fn staff_views(
+    api: &Api,
+    rows: &[MessageRow],
+    queries: &[QueryRow],
+    reader: &Staff,
+) -> Result<Vec<views::StaffMessage>, ApiError> {
+    let calls = joining::calls_shown(api, rows, queries, Reader::Staff(reader)).await?;
     let people = api.accounts.list();
-    rows.iter().map(|row| views::StaffMessage::new(row, queries, &people)).collect()
+    Ok(rows.iter().map(|row| views::StaffMessage::new(row, queries, &calls, &people)).collect())
 }
 
 /// The queries that messages are about, each once.

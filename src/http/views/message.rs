@@ -2,12 +2,13 @@
 
 use aggregates::donor_query::event::is_for_donor;
 use aggregates::ids::{CallId, CallRequestId, UserId};
-use aggregates::vocabulary::{MessageType, QueryStatus};
+use aggregates::vocabulary::{CallMode, MessageType, QueryStatus};
 use projections::messages::{MessageRow, SenderType};
 use projections::queries::QueryRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::call::{CallSession, CallsShown};
 use super::query::Query;
 use super::{Moment, People, StaffMember, StaffQuery};
 use crate::accounts::{User, role_word};
@@ -38,6 +39,17 @@ pub(super) struct Message {
     donor_name: Option<String>,
     call_session_id: Option<i64>,
     call_request_id: Option<i64>,
+    /// The room of the call it is about.
+    room_name: Option<String>,
+    /// `VIDEO`, `AUDIO` or `SCREEN`: how the call it is about is held, or was asked for.
+    #[schema(value_type = Option<String>)]
+    call_mode: Option<CallMode>,
+    /// Lets staff join the call it is about: for staff who may, while the call goes on.
+    admin_token: Option<String>,
+    /// Lets the donor join the call it is about: for that donor, while the call goes on.
+    user_token: Option<String>,
+    /// The call it is about.
+    call_session: Option<CallSession>,
     #[serde(flatten)]
     absent: Absent,
 }
@@ -50,16 +62,6 @@ struct Absent {
     fcm_token: (),
     #[schema(value_type = Option<Object>)]
     donor_info: (),
-    #[schema(value_type = Option<String>)]
-    room_name: (),
-    #[schema(value_type = Option<String>)]
-    call_mode: (),
-    #[schema(value_type = Option<String>)]
-    user_token: (),
-    #[schema(value_type = Option<String>)]
-    admin_token: (),
-    #[schema(value_type = Option<Object>)]
-    call_session: (),
 }
 
 /// The staff member who said a message, or for whom it is, for staff.
@@ -155,8 +157,10 @@ pub(super) fn is_for_donors(row: &MessageRow) -> bool {
 }
 
 impl Message {
-    pub(super) fn new(row: &MessageRow) -> Self {
+    pub(super) fn new(row: &MessageRow, calls: &CallsShown) -> Self {
         let is_from_donor = row.sender_type == SenderType::Donor;
+        let call = row.call_id.and_then(|call| calls.session(call));
+        let asked = || row.call_request_id.and_then(|request| calls.asked(request));
         Self {
             id: row.message_id.get(),
             content: row.content.clone(),
@@ -173,6 +177,11 @@ impl Message {
             donor_name: is_from_donor.then(|| row.donor_name.clone()),
             call_session_id: row.call_id.map(CallId::get),
             call_request_id: row.call_request_id.map(CallRequestId::get),
+            room_name: call.as_ref().map(|call| call.room_name.clone()),
+            call_mode: call.as_ref().map(|call| call.mode).or_else(asked),
+            admin_token: call.as_ref().and_then(|call| call.admin_token.clone()),
+            user_token: call.as_ref().and_then(|call| call.user_token.clone()),
+            call_session: call,
             absent: Absent::default(),
         }
     }
@@ -219,9 +228,9 @@ impl QueryInShort {
 
 impl StaffMessage {
     /// Shows a message to staff; `queries` holds the one it is about.
-    pub(in crate::http) fn new(row: &MessageRow, queries: &[QueryRow], people: &People) -> Self {
+    pub(in crate::http) fn new(row: &MessageRow, queries: &[QueryRow], calls: &CallsShown, people: &People) -> Self {
         Self {
-            message: Message::new(row),
+            message: Message::new(row, calls),
             sender: Sender::of(row.sender_id, people),
             recipient: Sender::of(row.recipient_id, people),
             query: QueryInShort::find(row, queries, people),
@@ -231,9 +240,9 @@ impl StaffMessage {
 
 impl StaffMessageCreated {
     /// Shows a new message to staff.
-    pub(in crate::http) fn new(row: &MessageRow, query: &QueryRow, people: &People) -> Self {
+    pub(in crate::http) fn new(row: &MessageRow, query: &QueryRow, calls: &CallsShown, people: &People) -> Self {
         Self {
-            message: Message::new(row),
+            message: Message::new(row, calls),
             sender: Sender::of(row.sender_id, people),
             recipient: Sender::of(row.recipient_id, people),
             query: StaffQuery::new(query, people),
@@ -243,16 +252,21 @@ impl StaffMessageCreated {
 
 impl StaffMessageOfDonor {
     /// Shows a message to staff; `queries` holds the one it is about.
-    pub(in crate::http) fn new(row: &MessageRow, queries: &[QueryRow], people: &People) -> Self {
-        Self { message: Message::new(row), query: QueryInShort::find(row, queries, people) }
+    pub(in crate::http) fn new(row: &MessageRow, queries: &[QueryRow], calls: &CallsShown, people: &People) -> Self {
+        Self { message: Message::new(row, calls), query: QueryInShort::find(row, queries, people) }
     }
 }
 
 impl DonorMessage {
     /// Shows a message to the donor whose query it is about; `None` if it is for staff alone.
-    pub(in crate::http) fn new(row: &MessageRow, query: &QueryRow, people: &People) -> Option<Self> {
+    pub(in crate::http) fn new(
+        row: &MessageRow,
+        query: &QueryRow,
+        calls: &CallsShown,
+        people: &People,
+    ) -> Option<Self> {
         is_for_donors(row).then(|| Self {
-            message: Message::new(row),
+            message: Message::new(row, calls),
             sender: StaffMember::of(row.sender_id, people),
             recipient: StaffMember::of(row.recipient_id, people),
             query: Query::new(query, None),

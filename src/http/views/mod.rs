@@ -1,10 +1,12 @@
 //! What the wire shows of rows, accounts and messages: an explicit type for every audience.
 //!
-//! Every key of the contract is always there. What the service does not keep any more (push tokens, meeting tokens) is
-//! always null.
+//! Every key of the contract is always there. What the service does not keep any more (push tokens) is always null; a
+//! token for a call is made for its one reader and is null for everybody else.
 
+mod call;
 mod message;
 mod query;
+mod request;
 mod user;
 
 use std::collections::BTreeMap;
@@ -17,8 +19,13 @@ use utoipa::ToSchema;
 
 use crate::accounts::User;
 
+pub(super) use self::call::{
+    CallsOfQuery, CallsShown, DonorCall, DonorCallSession, Pass, StaffCall, StaffCallSession,
+    StaffCallSessionWithMessages,
+};
 pub(super) use self::message::{DonorMessage, MessageList, StaffMessage, StaffMessageCreated, StaffMessageOfDonor};
 pub(super) use self::query::{Acceptance, DonorQuery, OpenedQuery, StaffQuery, StaffQueryWithMessages};
+pub(super) use self::request::{Ask, DonorCallRequest, StaffCallRequest};
 pub(super) use self::user::{Account, PublicUser, StaffMember};
 
 /// Staff accounts by id.

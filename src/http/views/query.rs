@@ -7,6 +7,7 @@ use projections::queries::QueryRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::call::CallsShown;
 use super::message::Message;
 use super::{Moment, People, PublicUser, StaffMember};
 
@@ -151,15 +152,19 @@ impl StaffQuery {
 
 impl StaffQueryWithMessages {
     /// Shows a row to staff, with the messages that are about it.
-    pub(in crate::http) fn new(row: &QueryRow, messages: &[MessageRow], people: &People) -> Self {
-        let messages = messages.iter().filter(|message| message.query_id == row.query_id).map(Message::new).collect();
+    pub(in crate::http) fn new(row: &QueryRow, messages: &[MessageRow], calls: &CallsShown, people: &People) -> Self {
+        let messages = messages
+            .iter()
+            .filter(|message| message.query_id == row.query_id)
+            .map(|row| Message::new(row, calls))
+            .collect();
         Self { query: StaffQuery::new(row, people), messages }
     }
 }
 
 impl DonorQuery {
     /// Shows a row to its donor, with the messages that are about it and not for staff alone.
-    pub(in crate::http) fn new(row: &QueryRow, messages: &[MessageRow], people: &People) -> Self {
+    pub(in crate::http) fn new(row: &QueryRow, messages: &[MessageRow], calls: &CallsShown, people: &People) -> Self {
         let told = |message: &&MessageRow| message.query_id == row.query_id && super::message::is_for_donors(message);
         Self {
             query: Query::new(row, None),
@@ -167,7 +172,7 @@ impl DonorQuery {
             resolved_by_user: StaffMember::of(row.resolved_by_id, people),
             assigned_to_user: StaffMember::of(row.standing.assigned_to_id, people),
             message_count: row.message_count,
-            messages: messages.iter().filter(told).map(Message::new).collect(),
+            messages: messages.iter().filter(told).map(|row| Message::new(row, calls)).collect(),
         }
     }
 

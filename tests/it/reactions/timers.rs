@@ -91,7 +91,7 @@ async fn a_call_that_ends_disarms_its_timers() {
     call(&desk, query, Utc::now() + TimeDelta::hours(1)).await;
     joined(&desk, query, Utc::now()).await;
     eventually(LIMIT, async || timers(&desk).await, |timers| *timers == 2).await;
-    let end = DonorQueryCommand::EndCall { call: CALL, reason: EndReason::HungUp, by: Actor::System, at: Utc::now() };
+    let end = DonorQueryCommand::EndCall { call: CALL, reason: EndReason::HungUp, by: Caller::System, at: Utc::now() };
     desk.dispatch(query, end).await;
     eventually(LIMIT, async || timers(&desk).await, |timers| *timers == 0).await;
 }

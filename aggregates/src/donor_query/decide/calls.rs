@@ -2,6 +2,8 @@
 //!
 //! A call is shown by one message for its whole life: the request it answers, or the message that announced it. That
 //! message is composed again at every step, so the state need not keep its text.
+//!
+//! Whoever of the staff talks with the donor answers for the query: calling about a query that nobody holds takes it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -15,7 +17,7 @@ use crate::people::{Actor, Staff};
 use crate::personal::Personal;
 use crate::vocabulary::{CallMode, EndReason, MessageType};
 
-/// How long a donor waits between two requests.
+/// How long a donor waits after a request, and after it was declined or withdrawn.
 const REQUEST_COOLDOWN: TimeDelta = TimeDelta::seconds(30);
 
 /// The donor asks for a call: one request at a time, not in the middle of a call, and not in a hurry.
@@ -30,8 +32,10 @@ pub(super) fn request(
     if let Some(pending) = &open.request {
         return Err(DonorQueryError::RequestPending(pending.id));
     }
-    if open.last_request_at.is_some_and(|last| at < last + REQUEST_COOLDOWN) {
-        return Err(DonorQueryError::RequestTooSoon { seconds: REQUEST_COOLDOWN.num_seconds() });
+    if let Some(wait) = open.last_request_at.map(|last| last + REQUEST_COOLDOWN - at)
+        && wait > TimeDelta::zero()
+    {
+        return Err(DonorQueryError::RequestTooSoon { seconds: (wait + TimeDelta::milliseconds(999)).num_seconds() });
     }
     let said = DonorQueryEvent::MessagePosted {
         message,
@@ -61,7 +65,7 @@ pub(super) fn accept(
         None => open.request.as_ref().ok_or(DonorQueryError::NoSuchRequest)?,
     };
     let text = wording::request_accepted(pending.mode, &by.name, call.mode, &call.room_url);
-    Ok(vec![
+    let answered = [
         DonorQueryEvent::CallRequestAccepted { request: pending.id, call: call.id, by: by.as_ref(), at },
         DonorQueryEvent::CallAttached {
             call: call.id,
@@ -72,7 +76,8 @@ pub(super) fn accept(
             at,
         },
         revised(pending.message, MessageType::System, text, Some(call.id), at),
-    ])
+    ];
+    Ok(taken(open, by, at).into_iter().chain(answered).collect())
 }
 
 /// Staff decline the pending request.
@@ -92,17 +97,21 @@ pub(super) fn cancel(open: &OpenState, request: CallRequestId, at: DateTime<Utc>
 }
 
 /// A call begins without a request. A request that is pending stays so: it is for staff to answer.
-pub(super) fn start(open: &OpenState, call: NewCall, message: MessageId, by: Caller, at: DateTime<Utc>) -> Decision {
-    if let Caller::Staff(staff) = &by {
-        check_may_act(open.holder.as_ref(), staff)?;
-    }
+pub(super) fn start(
+    open: &OpenState,
+    call: NewCall,
+    message: MessageId,
+    caller: &Caller,
+    at: DateTime<Utc>,
+) -> Decision {
+    let by = actor(open, caller)?;
     check_no_call(open)?;
-    let by = match by {
-        Caller::Staff(staff) => Actor::Staff(staff.as_ref()),
-        Caller::Donor => open.origin.donor(),
-    };
     let text = wording::call_started(call.mode, &by);
-    Ok(vec![
+    let taken = match caller {
+        Caller::Staff(staff) => taken(open, staff, at),
+        Caller::Donor | Caller::System => None,
+    };
+    let began = [
         DonorQueryEvent::CallAttached { call: call.id, room: call.room, mode: call.mode, message, by, at },
         DonorQueryEvent::MessagePosted {
             message,
@@ -114,7 +123,8 @@ pub(super) fn start(open: &OpenState, call: NewCall, message: MessageId, by: Cal
             request: None,
             at,
         },
-    ])
+    ];
+    Ok(taken.into_iter().chain(began).collect())
 }
 
 /// The call takes long, if it still goes on. Whoever asks twice has to know: the state does not remember what was said.
@@ -131,16 +141,10 @@ pub(super) fn remark_long(
 }
 
 /// The call is over. Ending it again, or ending another, changes nothing: both sides hang up, and timers come late.
-pub(super) fn end(
-    open: &OpenState,
-    call: CallId,
-    reason: EndReason,
-    by: Actor,
-    at: DateTime<Utc>,
-) -> Vec<DonorQueryEvent> {
+pub(super) fn end(open: &OpenState, call: CallId, reason: EndReason, by: &Caller, at: DateTime<Utc>) -> Decision {
     match &open.call {
-        Some(live) if live.id == call => ended(live, reason, by, at).into(),
-        Some(_) | None => vec![],
+        Some(live) if live.id == call => Ok(ended(live, reason, actor(open, by)?, at).into()),
+        Some(_) | None => Ok(vec![]),
     }
 }
 
@@ -149,6 +153,23 @@ pub(super) fn wind_up(open: &OpenState, reason: EndReason, by: &Actor, at: DateT
     let call = open.call.iter().flat_map(|live| ended(live, reason, by.clone(), at));
     let request = open.request.iter().flat_map(|pending| withdrawn(pending, by, at));
     call.chain(request).collect()
+}
+
+/// Who it is as facts remember them, if they may begin and end calls about this query.
+fn actor(open: &OpenState, caller: &Caller) -> Result<Actor, DonorQueryError> {
+    match caller {
+        Caller::Staff(staff) => {
+            check_may_act(open.holder.as_ref(), staff)?;
+            Ok(Actor::Staff(staff.as_ref()))
+        }
+        Caller::Donor => Ok(open.origin.donor()),
+        Caller::System => Ok(Actor::System),
+    }
+}
+
+/// A query that nobody holds goes to the staff member who talks with its donor.
+fn taken(open: &OpenState, by: &Staff, at: DateTime<Utc>) -> Option<DonorQueryEvent> {
+    open.holder.is_none().then(|| DonorQueryEvent::QueryAccepted { by: by.as_ref(), at })
 }
 
 fn ended(live: &LiveCall, reason: EndReason, by: Actor, at: DateTime<Utc>) -> [DonorQueryEvent; 2] {

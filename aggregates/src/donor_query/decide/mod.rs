@@ -58,15 +58,25 @@ pub fn decide(query: &DonorQuery, command: DonorQueryCommand) -> Decision {
         (Open(open), RejectCallRequest { request, by, at }) => calls::reject(open, request, &by, at),
         (Open(open), CancelCallRequest { request, at }) => calls::cancel(open, request, at),
         (Closed(_), RejectCallRequest { .. } | CancelCallRequest { .. }) => Err(DonorQueryError::NoSuchRequest),
-        (Open(open), StartCall { call, message, by, at }) => calls::start(open, call, message, by, at),
+        (Open(open), StartCall { call, message, by, at }) => calls::start(open, call, message, &by, at),
         (Closed(_), RequestCall { .. } | AcceptCallRequest { .. } | StartCall { .. }) => refuse_closed("call"),
         (Open(open), RemarkLongCall { call, notice, at }) => Ok(calls::remark_long(open, call, notice, at)),
-        (Open(open), EndCall { call, reason, by, at }) => Ok(calls::end(open, call, reason, by, at)),
+        (Open(open), EndCall { call, reason, by, at }) => calls::end(open, call, reason, &by, at),
     }
 }
 
 fn refuse_closed(action: &'static str) -> Decision {
     Err(DonorQueryError::Closed { action })
+}
+
+impl DonorQuery {
+    /// Refuses staff who may not act on this query: for what is not a command of its own, as joining its call.
+    pub fn check_may_act(&self, by: &Staff) -> Result<(), DonorQueryError> {
+        match self {
+            Open(_) | Closed(_) => check_may_act(self.holder(), by),
+            Absent | Deleted(_) => Err(DonorQueryError::NotFound),
+        }
+    }
 }
 
 /// Staff act on what they hold and on what nobody holds; a super admin acts on everything.

@@ -41,7 +41,7 @@ fn start(by: Caller) -> DonorQueryCommand {
     StartCall { call: new_call(), message: CALL_MESSAGE, by, at: NOON }
 }
 
-fn hang_up(call: CallId, by: Actor) -> DonorQueryCommand {
+fn hang_up(call: CallId, by: Caller) -> DonorQueryCommand {
     EndCall { call, reason: EndReason::HungUp, by, at: NOON }
 }
 
@@ -83,7 +83,7 @@ fn one_request_at_a_time() {
 #[test]
 fn requests_are_thirty_seconds_apart() {
     let withdrawn = || given([opened(), call_requested(), request_cancelled(donor())]);
-    withdrawn().when(request(ANOTHER_REQUEST, noon_plus(29))).then_refused(RequestTooSoon { seconds: 30 });
+    withdrawn().when(request(ANOTHER_REQUEST, noon_plus(29))).then_refused(RequestTooSoon { seconds: 1 });
     let again = DonorQueryEvent::CallRequested {
         request: ANOTHER_REQUEST,
         mode: CallMode::Video,
@@ -91,6 +91,23 @@ fn requests_are_thirty_seconds_apart() {
         at: noon_plus(30),
     };
     withdrawn().when(request(ANOTHER_REQUEST, noon_plus(30))).then(shown(again, "Donor requested a VIDEO call"));
+}
+
+#[test]
+fn a_donor_who_was_told_no_waits_from_then_on() {
+    let rejected = DonorQueryEvent::CallRequestRejected { request: REQUEST, by: ada().as_ref(), at: noon_plus(60) };
+    let declined = || given([opened(), call_requested(), rejected.clone()]);
+    declined().when(request(ANOTHER_REQUEST, noon_plus(61))).then_refused(RequestTooSoon { seconds: 29 });
+    let facts = decide(&declined().state(), request(ANOTHER_REQUEST, noon_plus(90)));
+    assert!(facts.is_ok(), "the wait is over");
+}
+
+#[test]
+fn a_donor_whose_request_fell_to_a_transfer_asks_again_at_once() {
+    let by = staff(&ada());
+    let cancelled = DonorQueryEvent::CallRequestCancelled { request: REQUEST, by, at: noon_plus(60) };
+    let state = given([opened(), call_requested(), cancelled]).state();
+    assert!(decide(&state, request(ANOTHER_REQUEST, noon_plus(61))).is_ok());
 }
 
 #[test]
@@ -106,7 +123,7 @@ fn a_closed_query_takes_no_calls() {
     closed().when(start(Caller::Donor)).then_refused(Closed { action: "call" });
     closed().when(reject(REQUEST, ada())).then_refused(NoSuchRequest);
     closed().when(cancel(REQUEST)).then_refused(NoSuchRequest);
-    closed().when(hang_up(CALL, donor())).then_nothing();
+    closed().when(hang_up(CALL, Caller::Donor)).then_nothing();
 }
 
 #[test]
@@ -118,7 +135,7 @@ fn a_query_that_never_was_or_was_deleted_takes_no_calls() {
         gone().when(reject(REQUEST, ada())).then_refused(NotFound);
         gone().when(cancel(REQUEST)).then_refused(NotFound);
         gone().when(start(Caller::Donor)).then_refused(NotFound);
-        gone().when(hang_up(CALL, donor())).then_refused(NotFound);
+        gone().when(hang_up(CALL, Caller::Donor)).then_refused(NotFound);
     }
 }
 
@@ -133,7 +150,8 @@ fn an_accepted_request_becomes_a_call_and_shows_the_way_in() {
     };
     given([opened(), accepted_by(&ada()), call_requested()]).when(accept(None, ada())).then(facts());
     given([opened(), accepted_by(&ada()), call_requested()]).when(accept(Some(REQUEST), ada())).then(facts());
-    given([opened(), call_requested()]).when(accept(None, ada())).then(facts());
+    let taken = [vec![accepted_by(&ada())], facts().to_vec()].concat();
+    given([opened(), call_requested()]).when(accept(None, ada())).then(taken);
 }
 
 #[test]
@@ -147,16 +165,18 @@ fn a_video_request_may_be_answered_by_audio() {
         by: staff(&ada()),
         at: NOON,
     };
-    given([opened(), call_requested()]).when(AcceptCallRequest { request: None, call, by: ada(), at: NOON }).then([
-        request_accepted_by(&ada()),
-        attached,
-        revised(
-            REQUEST_MESSAGE,
-            MessageType::System,
-            &ACCEPTED.replace("Join the VIDEO", "Join the AUDIO"),
-            Some(CALL),
-        ),
-    ]);
+    given([opened(), accepted_by(&ada()), call_requested()])
+        .when(AcceptCallRequest { request: None, call, by: ada(), at: NOON })
+        .then([
+            request_accepted_by(&ada()),
+            attached,
+            revised(
+                REQUEST_MESSAGE,
+                MessageType::System,
+                &ACCEPTED.replace("Join the VIDEO", "Join the AUDIO"),
+                Some(CALL),
+            ),
+        ]);
 }
 
 #[test]
@@ -223,7 +243,15 @@ fn staff_start_a_call() {
     given([opened(), accepted_by(&ada())])
         .when(start(Caller::Staff(ada())))
         .then(shown(attached.clone(), "VIDEO call started by Ada"));
-    given([opened()]).when(start(Caller::Staff(ada()))).then(shown(attached, "VIDEO call started by Ada"));
+    given([opened(), accepted_by(&ada())])
+        .when(start(Caller::Staff(cleo())))
+        .then(shown(call_attached(CALL_MESSAGE, staff(&cleo())), "VIDEO call started by Cleo"));
+}
+
+#[test]
+fn whoever_calls_about_a_query_that_nobody_holds_takes_it() {
+    let called = shown(call_attached(CALL_MESSAGE, staff(&ada())), "VIDEO call started by Ada").to_vec();
+    given([opened()]).when(start(Caller::Staff(ada()))).then([vec![accepted_by(&ada())], called].concat());
 }
 
 #[test]
@@ -236,7 +264,7 @@ fn a_donor_starts_a_call_whoever_holds_the_query() {
 #[test]
 fn a_pending_request_outlasts_a_call_that_does_not_answer_it() {
     let called = [opened(), call_requested(), call_attached(CALL_MESSAGE, staff(&ada()))];
-    let ended = [called.to_vec(), vec![call_detached(EndReason::HungUp, donor())]].concat();
+    let ended = [called.to_vec(), vec![accepted_by(&ada()), call_detached(EndReason::HungUp, donor())]].concat();
     given(called).when(accept(None, ada())).then_refused(CallActive(CALL));
     given(ended).when(accept(None, ada())).then([
         request_accepted_by(&ada()),
@@ -254,7 +282,7 @@ fn one_call_at_a_time() {
 
 #[test]
 fn ending_a_call_turns_its_announcement() {
-    given([opened(), call_attached(CALL_MESSAGE, staff(&ada()))]).when(hang_up(CALL, staff(&ada()))).then([
+    given([opened(), call_attached(CALL_MESSAGE, staff(&ada()))]).when(hang_up(CALL, Caller::Staff(ada()))).then([
         call_detached(EndReason::HungUp, staff(&ada())),
         revised(CALL_MESSAGE, MessageType::CallEnded, "VIDEO call ended", Some(CALL)),
     ]);
@@ -262,9 +290,11 @@ fn ending_a_call_turns_its_announcement() {
 
 #[test]
 fn ending_an_accepted_request_keeps_who_accepted_and_drops_the_link() {
-    for by in [donor(), staff(&ada()), Actor::System] {
-        given(answered()).when(hang_up(CALL, by.clone())).then([
-            call_detached(EndReason::HungUp, by),
+    for (by, actor) in
+        [(Caller::Donor, donor()), (Caller::Staff(ada()), staff(&ada())), (Caller::System, Actor::System)]
+    {
+        given(answered()).when(hang_up(CALL, by)).then([
+            call_detached(EndReason::HungUp, actor),
             revised(
                 REQUEST_MESSAGE,
                 MessageType::CallEnded,
@@ -276,11 +306,21 @@ fn ending_an_accepted_request_keeps_who_accepted_and_drops_the_link() {
 }
 
 #[test]
+fn others_do_not_hang_up_for_the_holder_but_a_super_admin_does() {
+    given(answered()).when(hang_up(CALL, Caller::Staff(ben()))).then_refused(NotHolder(ada().as_ref()));
+    let facts = decide(&given(answered()).state(), hang_up(CALL, Caller::Staff(cleo()))).expect("may end every call");
+    assert_eq!(facts.first(), Some(&call_detached(EndReason::HungUp, staff(&cleo()))));
+    // What is over already may be ended by anybody: both windows of a call report its end.
+    let ended = [answered().to_vec(), vec![call_detached(EndReason::HungUp, donor())]].concat();
+    given(ended).when(hang_up(CALL, Caller::Staff(ben()))).then_nothing();
+}
+
+#[test]
 fn ending_a_call_again_or_another_call_changes_nothing() {
     let ended = [answered().to_vec(), vec![call_detached(EndReason::HungUp, donor())]].concat();
-    given(ended).when(hang_up(CALL, donor())).then_nothing();
-    given(answered()).when(hang_up(CallId::new(6), donor())).then_nothing();
-    given([opened()]).when(hang_up(CALL, donor())).then_nothing();
+    given(ended).when(hang_up(CALL, Caller::Donor)).then_nothing();
+    given(answered()).when(hang_up(CallId::new(6), Caller::Donor)).then_nothing();
+    given([opened()]).when(hang_up(CALL, Caller::Donor)).then_nothing();
 }
 
 #[test]

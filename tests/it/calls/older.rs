@@ -1,0 +1,60 @@
+//! The paths that only the oldest dashboard knows.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{call, post_nothing};
+use crate::support::desk::desk;
+
+#[tokio::test]
+async fn the_oldest_dashboard_starts_and_asks_without_harm() {
+    let desk = desk().await;
+    let (donor, query) = desk.donor("d-1").await;
+    let ada = desk.staff("ada").await;
+    let ask = json!({ "queryId": query, "mode": "video", "message": "Let us talk" });
+    let told = ada.post("/api/v1/communication/request-call", &ask).await.expect(201);
+    assert_eq!((told.at("/success"), told.at("/data")), (&json!(false), &json!(null)));
+    assert_eq!(*ada.get(&call(&format!("{query}/requests"))).await.expect(200).at("/data"), json!([]));
+    let asked = donor.post("/api/v1/communication/request-call", &ask).await.expect(201);
+    assert_eq!(*asked.at("/data/callRequest/status"), "PENDING");
+
+    let body = json!({ "userId": 1, "mode": "AUDIO", "expiryMinutes": 60, "callerName": "Ada" });
+    let refused = ada.post("/api/v1/communication/call", &body).await.expect(422);
+    assert_eq!(*refused.at("/code"), "query_required");
+    let body = json!({ "queryId": query.to_string(), "mode": "AUDIO" });
+    let begun = ada.post("/api/v1/communication/call", &body).await.expect(201);
+    assert_eq!(*begun.at("/data/admin/mode"), "AUDIO");
+}
+
+#[tokio::test]
+async fn the_oldest_dashboard_answers_requests() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let ask = async |donor_id: &str| {
+        let (donor, query) = desk.donor(donor_id).await;
+        let asked = post_nothing(&donor, &call(&format!("{query}/request"))).await.expect(201);
+        (donor, query, asked.at("/data/callRequest/id").clone())
+    };
+    let put = async |query: i64, body| {
+        let request = ada.request(Method::PUT, &format!("/api/v1/communication/{query}"));
+        ada.send(request.json(&body)).await
+    };
+    let (_, query, request) = ask("d-1").await;
+    let listed = ada.get(&format!("/api/v1/communication/call-requests/{query}")).await.expect(200);
+    assert_eq!(*listed.at("/data/0/id"), request);
+    put(query, json!({ "status": "MAYBE" })).await.expect(400);
+    put(query, json!({})).await.expect(400);
+    let accepted = put(query, json!({ "status": "ACCEPTED", "callRequestId": request })).await.expect(200);
+    assert!(accepted.at("/data/adminToken").is_string());
+    let (_, query, _) = ask("d-2").await;
+    let declined = put(query, json!({ "status": "declined", "reason": "Busy" })).await.expect(200);
+    assert_eq!(*declined.at("/data/status"), "REJECTED");
+
+    let cancel = "/api/v1/communication/cancel-call-request";
+    let (donor, _, request) = ask("d-3").await;
+    let (thief, _) = desk.donor("d-4").await;
+    let body = json!({ "requestId": request });
+    thief.post(cancel, &body).await.expect(404);
+    assert_eq!(*donor.post(cancel, &body).await.expect(201).at("/data/status"), "CANCELLED");
+    ada.post(cancel, &json!({})).await.expect(400);
+}
