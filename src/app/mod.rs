@@ -77,9 +77,7 @@ impl App {
         let started = Instant::now();
         config.check()?;
         migrate::run(config.database_url.expose()).await?;
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen(config.listen).await?;
         let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
@@ -101,13 +99,7 @@ impl App {
             accounts: accounts.clone(),
             reads: reads.clone(),
         };
-        let settings = PushSettings {
-            replay_limit: config.replay_limit,
-            trusted_proxies: config.trusted_proxies,
-            donor_access: config.donor_access,
-            seats: SeatLimits::default(),
-        };
-        let push = Push::start(sources, settings, &serving.tasks, &serving.stop);
+        let push = Push::start(sources, feed_settings(&config), &serving.tasks, &serving.stop);
         let dispatcher = Dispatcher::new(log.clone());
         let carrier = outside::carrier(&config, &log, &reads, &freshness, &accounts)?;
         let (devices, rooms) = (carrier.devices.clone(), carrier.rooms.clone());
@@ -175,6 +167,22 @@ impl App {
             _ = interrupt.recv() => {}
         }
         Ok(())
+    }
+}
+
+/// Takes the address; what it is, should any port have been asked for.
+async fn listen(wanted: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(wanted).await.with_context(|| format!("cannot listen on {wanted}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn feed_settings(config: &Config) -> PushSettings {
+    PushSettings {
+        replay_limit: config.replay_limit,
+        trusted_proxies: config.trusted_proxies,
+        donor_access: config.donor_access,
+        seats: SeatLimits::default(),
     }
 }
 
