@@ -75,6 +75,16 @@ wire_words!(
     }
 );
 
+impl CallMode {
+    /// The word of clients that know two types of calls, `video` and `audio`: a shared screen is seen like a camera.
+    pub const fn call_type(self) -> &'static str {
+        match self {
+            Self::Video | Self::Screen => "video",
+            Self::Audio => "audio",
+        }
+    }
+}
+
 wire_words!(
     /// Where a call session stands.
     CallStatus {

@@ -203,14 +203,6 @@ struct NotificationData {
     admin_name: Option<String>,
 }
 
-/// The old system's word for how a call is held.
-pub(super) const fn call_type(mode: CallMode) -> &'static str {
-    match mode {
-        CallMode::Video | CallMode::Screen => "video",
-        CallMode::Audio => "audio",
-    }
-}
-
 impl Pass {
     /// What a grant for a staff member lets them do.
     pub(in crate::http) fn of_staff(grant: &Grant) -> Self {
@@ -276,7 +268,7 @@ impl CallSession {
             expires_at: Moment(row.expires_at),
             status: row.status,
             end_reason: row.end_reason,
-            call_type: call_type(row.mode),
+            call_type: row.mode.call_type(),
             mode: row.mode,
             provider: row.provider.clone(),
             note: note(row),
@@ -367,7 +359,7 @@ impl StaffCall {
             admin_token: token.clone(),
             user_token: (),
             room_url: row.room_url.clone(),
-            call_type: call_type(row.mode),
+            call_type: row.mode.call_type(),
             mode: row.mode,
             admin: WayIn::new(row, token),
             user: WayIn::new(row, None),
@@ -392,7 +384,7 @@ impl DonorCall {
             tokens: DonorTokens { user: token.clone() },
             user_token: token.clone(),
             room_url: row.room_url.clone(),
-            call_type: call_type(row.mode),
+            call_type: row.mode.call_type(),
             mode: row.mode,
             user: WayIn::new(row, token),
             notification_data: NotificationData::new(row, people),

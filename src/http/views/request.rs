@@ -11,7 +11,7 @@ use projections::requests::RequestRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::call::{CallsShown, call_type};
+use super::call::CallsShown;
 use super::query::Query;
 use super::{DonorMessage, DonorQuery, Moment, People, PublicUser, StaffQuery};
 
@@ -83,7 +83,7 @@ impl CallRequest {
             admin_id: row.admin_id.map(UserId::get),
             message: donor_query::call_requested(row.mode),
             mode: row.mode,
-            call_type: call_type(row.mode),
+            call_type: row.mode.call_type(),
             status: row.status,
             call_session_id: row.call_id.map(CallId::get),
             created_at: Moment(row.created_at),

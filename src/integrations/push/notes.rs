@@ -140,7 +140,7 @@ fn details(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Data {
         Alert::CallRequested { request, mode } => Data::from([
             ("callRequestId", request.to_string()),
             ("mode", mode.to_string()),
-            ("callType", call_type(*mode).to_owned()),
+            ("callType", mode.call_type().to_owned()),
             ("status", CallRequestStatus::Pending.to_string()),
             ("sender", cut(&facts.donor)),
         ]),
@@ -156,7 +156,7 @@ fn details(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Data {
             let mut data = Data::from([
                 ("callId", room.to_string()),
                 ("callSessionId", call.to_string()),
-                ("callType", call_type(*mode).to_owned()),
+                ("callType", mode.call_type().to_owned()),
                 ("mode", mode.to_string()),
                 ("status", CallStatus::Created.to_string()),
                 ("callerName", caller(by, facts)),
@@ -233,14 +233,6 @@ const fn spoken(mode: CallMode) -> &'static str {
         CallMode::Video => "video",
         CallMode::Audio => "audio",
         CallMode::Screen => "shared screen",
-    }
-}
-
-/// Apps know two types of calls; a shared screen is seen like a camera.
-const fn call_type(mode: CallMode) -> &'static str {
-    match mode {
-        CallMode::Video | CallMode::Screen => "video",
-        CallMode::Audio => "audio",
     }
 }
 

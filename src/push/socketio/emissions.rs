@@ -297,7 +297,7 @@ impl Teller<'_> {
             "roomUrl": room_url,
             "provider": provider,
             "status": CallStatus::Created,
-            "callType": mode.as_str().to_lowercase(),
+            "callType": mode.call_type(),
             "mode": mode,
             "callRequestId": request,
             "startedAt": null,
