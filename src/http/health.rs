@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Caller;
+use super::openapi::ReadErrors;
 use super::views::Moment;
 use super::vitals::{Cpu, Machine, Memory, Storage};
 use super::{Api, vitals};
@@ -151,6 +152,8 @@ async fn advanced(State(api): State<Arc<Api>>, caller: Caller, headers: HeaderMa
     {
         details.insert("queryCount".to_owned(), json!(count));
     }
+    report.carrier("firebase", api.config.push.is_local());
+    report.remark("frontend", json!({ "status": "unknown", "message": "not asked: a report calls nobody" }));
     shown(&headers, &report)
 }
 
@@ -187,7 +190,7 @@ async fn ready(State(api): State<Arc<Api>>) -> Response {
     get,
     path = "/health/advanced/detailed",
     tag = "health",
-    responses((status = 200, description = "Versions and positions", body = Process)),
+    responses((status = 200, description = "Versions and positions", body = Process), ReadErrors),
     security(("staff" = []))
 )]
 async fn detailed(State(api): State<Arc<Api>>) -> Json<Process> {
@@ -250,7 +253,7 @@ async fn report(api: &Api, with_words: bool) -> Report {
     }
     report.measure("memory_rss", vitals::resident_bytes(), with_words);
     report.measure("memory_heap", vitals::heap_bytes(), with_words);
-    report.remark("email_service", json!({ "status": "warning", "message": "not configured" }));
+    report.carrier("email_service", api.config.mail.is_local());
     report
 }
 
@@ -292,6 +295,18 @@ impl Report {
             let message = format!("{used} % of the disk is in use");
             self.details.insert("storage", json!({ "status": status, "message": message, "details": details }));
         }
+    }
+
+    /// Adds whether what goes out to people has somebody to carry it.
+    fn carrier(&mut self, name: &'static str, is_local: bool) {
+        self.remark(
+            name,
+            if is_local {
+                json!({ "status": "warning", "message": "not configured" })
+            } else {
+                json!({ "status": "up" })
+            },
+        );
     }
 
     /// Adds what is worth knowing but says nothing about how the desk is.

@@ -24,6 +24,12 @@ pub(super) struct Cpu {
     system: f64,
 }
 
+/// One processor of the machine.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+struct Processor {
+    model: String,
+}
+
 /// The machine.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +38,9 @@ pub(super) struct Machine {
     platform: &'static str,
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// Of the kernel.
+    release: Option<String>,
+    cpus: Vec<Processor>,
     /// In bytes.
     total_memory: Option<u64>,
     /// In bytes, what caches would give up included.
@@ -91,7 +100,9 @@ impl Machine {
         let load = text("/proc/loadavg");
         Self {
             platform: std::env::consts::OS,
-            kind: text("/proc/sys/kernel/ostype").map(|name| name.trim().to_owned()),
+            kind: line("/proc/sys/kernel/ostype"),
+            release: line("/proc/sys/kernel/osrelease"),
+            cpus: Processor::all(&text("/proc/cpuinfo").unwrap_or_default()),
             total_memory: bytes(&memory, "MemTotal:"),
             free_memory: bytes(&memory, "MemAvailable:"),
             load_avg: load.map(|load| load.split_whitespace().take(3).filter_map(|word| word.parse().ok()).collect()),
@@ -109,6 +120,17 @@ pub(super) fn heap_bytes() -> Option<u64> {
     bytes(&text("/proc/self/status")?, "RssAnon:")
 }
 
+impl Processor {
+    fn all(table: &str) -> Vec<Self> {
+        let names = table.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        names.map(|(_, model)| Self { model: model.trim().to_owned() }).collect()
+    }
+}
+
+fn line(path: &str) -> Option<String> {
+    Some(text(path)?.trim().to_owned())
+}
+
 fn text(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
 }
@@ -121,7 +143,14 @@ fn bytes(table: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cpu, Storage, bytes};
+    use super::{Cpu, Processor, Storage, bytes};
+
+    #[test]
+    fn every_processor_is_told() {
+        let table = "processor\t: 0\nmodel name\t: Fast: 3 GHz\n\nprocessor\t: 1\nmodel name\t: Fast: 3 GHz\n";
+        let fast = || Processor { model: "Fast: 3 GHz".to_owned() };
+        assert_eq!(Processor::all(table), [fast(), fast()]);
+    }
 
     #[test]
     fn a_disk_is_told_in_whole_percent() {
