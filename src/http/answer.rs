@@ -32,7 +32,7 @@ pub(super) struct CallEnvelope<T> {
     /// What happened, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'static str>,
-    /// What was asked for.
+    /// What was asked for, if there is any.
     data: Option<T>,
 }
 

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::Serialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, Info, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{
+    Components, ContentBuilder, Info, ObjectBuilder, OneOfBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    Schema, Type,
+};
 use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -44,6 +48,15 @@ pub(super) struct FoundingHeaders {
     /// `respond-async` answers 202 without waiting for the read models.
     #[param(rename = "Prefer")]
     prefer: Option<String>,
+}
+
+/// What a path answers with where it has two answers: one for staff and one for donors, or one for yes and one for no.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes answers that the handlers make one by one")]
+pub(super) enum Either<A, B> {
+    One(A),
+    Other(B),
 }
 
 /// What a read may be answered with instead.
@@ -144,6 +157,20 @@ pub(super) fn complete(document: &mut OpenApi) {
     schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
     schemas.push((Later::name().into_owned(), Later::schema()));
     components.schemas.extend(schemas);
+    let_calls_be_absent(components);
+}
+
+/// Says that calls may be answered with nothing: the description of a generic type forgets it.
+fn let_calls_be_absent(components: &mut Components) {
+    let envelopes = components.schemas.iter_mut().filter(|(name, _)| name.starts_with("CallEnvelope"));
+    for (_, envelope) in envelopes {
+        if let RefOr::T(Schema::Object(envelope)) = envelope
+            && let Some(data) = envelope.properties.get_mut("data")
+        {
+            let nothing = ObjectBuilder::new().schema_type(Type::Null);
+            *data = OneOfBuilder::new().item(data.clone()).item(nothing).into();
+        }
+    }
 }
 
 /// The description itself, and the page that shows it; all assets are part of the program.

@@ -19,7 +19,7 @@ use crate::http::auth::{self, Anyone};
 use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
-use crate::http::openapi::{CommandErrors, CommandHeaders, ReadErrors};
+use crate::http::openapi::{CommandErrors, CommandHeaders, Either, ReadErrors};
 use crate::http::{Api, lenient, rules, views};
 
 /// A wish for a call about a query that the path does not name.
@@ -118,7 +118,11 @@ pub(super) async fn request(
     params(("id" = i64, Path, description = "The query"), CommandHeaders),
     request_body = Verdict,
     responses(
-        (status = 200, description = "The call, or the declined request", body = CallEnvelope<views::StaffCall>),
+        (
+            status = 200,
+            description = "The call, or the declined request",
+            body = CallEnvelope<Either<views::StaffCall, views::StaffCallRequest>>
+        ),
         CommandErrors
     ),
     security(("staff" = []))
@@ -167,7 +171,14 @@ pub(super) async fn pending(
     tag = "calls",
     params(CommandHeaders),
     request_body = Withdrawal,
-    responses((status = 201, description = "The request", body = CallEnvelope<views::DonorCallRequest>), CommandErrors),
+    responses(
+        (
+            status = 201,
+            description = "The request",
+            body = CallEnvelope<Either<views::StaffCallRequest, views::DonorCallRequest>>
+        ),
+        CommandErrors
+    ),
     security(("donor" = []), ("staff" = []))
 )]
 pub(super) async fn withdraw(

@@ -17,7 +17,7 @@ use crate::http::auth::{self, Anyone};
 use crate::http::body::Id;
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
-use crate::http::openapi::ReadErrors;
+use crate::http::openapi::{Either, ReadErrors};
 use crate::http::{Api, donor_queries, views};
 
 /// How many messages are shown beside the calls of a query.
@@ -30,7 +30,11 @@ const NOTICES: i64 = 50;
     tag = "calls",
     params(("id" = i64, Path, description = "The query")),
     responses(
-        (status = 200, description = "The call; less of it for donors", body = CallEnvelope<views::StaffCall>),
+        (
+            status = 200,
+            description = "The call; less of it for donors",
+            body = CallEnvelope<Either<views::StaffCall, views::DonorCall>>
+        ),
         ReadErrors
     ),
     security(("donor" = []), ("staff" = []))

@@ -45,7 +45,7 @@ pub(super) struct Ending {
 
 /// The answer to a room that was deleted.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Deleted {
+pub(super) struct DeletedRoom {
     status: u16,
     message: &'static str,
 }
@@ -135,7 +135,7 @@ pub(super) async fn end_as_donor(
     path = "/communication/call/{id}",
     tag = "calls",
     params(("id" = String, Path, description = "The name of the room"), CommandHeaders),
-    responses((status = 200, description = "The room is gone, or about to go", body = Deleted), CommandErrors),
+    responses((status = 200, description = "The room is gone, or about to go", body = DeletedRoom), CommandErrors),
     security(("staff" = []))
 )]
 pub(super) async fn delete(
@@ -157,7 +157,7 @@ pub(super) async fn delete(
     if !errand.is_shown(call.query_id, outcome.position).await {
         return Ok(answer::later(call.query_id.get(), &outcome));
     }
-    Ok(answer::after(Json(Deleted { status: 200, message }).into_response(), &outcome))
+    Ok(answer::after(Json(DeletedRoom { status: 200, message }).into_response(), &outcome))
 }
 
 async fn end_call(errand: &Errand, call: &CallRow, by: &Actor, caller: Caller) -> Result<Outcome, ApiError> {

@@ -22,7 +22,7 @@ use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
 use crate::http::joining::{self, Reader};
-use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::openapi::{CommandErrors, CommandHeaders, Either};
 use crate::http::{Api, auth, lenient, rules, views};
 
 /// What changes. Who holds a query, and who resolved it, follows from commands and cannot be written; whose it is never
@@ -67,7 +67,14 @@ pub(super) struct Edits {
     tag = "donor queries",
     params(("id" = i64, Path, description = "The query"), CommandHeaders),
     request_body = Edits,
-    responses((status = 200, description = "The query", body = Envelope<views::StaffQuery>), CommandErrors),
+    responses(
+        (
+            status = 200,
+            description = "The query; less of it for its donor",
+            body = Envelope<Either<views::StaffQuery, views::DonorQuery>>
+        ),
+        CommandErrors
+    ),
     security(("donor" = []), ("staff" = []))
 )]
 pub(super) async fn edit(

@@ -21,7 +21,7 @@ use crate::http::auth::{self, Anyone};
 use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
-use crate::http::openapi::{CommandErrors, CommandHeaders};
+use crate::http::openapi::{CommandErrors, CommandHeaders, Either};
 use crate::http::views::CallsShown;
 use crate::http::{donor_queries, lenient, rules, views};
 
@@ -54,7 +54,11 @@ pub(super) struct NewMessage {
     params(CommandHeaders),
     request_body = NewMessage,
     responses(
-        (status = 201, description = "The message; less of it for donors", body = Envelope<views::StaffMessageCreated>),
+        (
+            status = 201,
+            description = "The message; less of it for donors",
+            body = Envelope<Either<views::StaffMessageCreated, views::DonorMessage>>
+        ),
         CommandErrors
     ),
     security(("donor" = []), ("staff" = []))

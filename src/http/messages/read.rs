@@ -21,7 +21,7 @@ use crate::http::auth::{self, Anyone};
 use crate::http::body::{Id, Name, Pair, Params};
 use crate::http::error::{ApiError, Violation};
 use crate::http::joining::{self, Reader};
-use crate::http::openapi::ReadErrors;
+use crate::http::openapi::{Either, ReadErrors};
 use crate::http::{Api, donor_queries, lenient, rules, views};
 
 /// How many messages a page has, if its client does not say.
@@ -117,7 +117,11 @@ pub(super) async fn list(
     tag = "messages",
     params(("id" = i64, Path, description = "The query"), Part),
     responses(
-        (status = 200, description = "A page; less of it for donors", body = Envelope<Vec<views::StaffMessage>>),
+        (
+            status = 200,
+            description = "A page; less of it for donors",
+            body = Envelope<Vec<Either<views::StaffMessage, views::DonorMessage>>>
+        ),
         ReadErrors
     ),
     security(("donor" = []), ("staff" = []))
