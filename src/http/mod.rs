@@ -25,6 +25,7 @@ mod openapi;
 mod outbox;
 pub mod routes;
 mod rules;
+mod stand_in;
 mod trail;
 mod users;
 mod views;
@@ -149,5 +150,5 @@ fn rest() -> OpenApiRouter<Arc<Api>> {
         .merge(deliveries::routes())
         .merge(webhooks::routes())
         .merge(outbox::routes());
-    OpenApiRouter::new().merge(health::routes()).nest("/api/v1", versioned)
+    OpenApiRouter::new().merge(health::routes()).merge(stand_in::routes()).nest("/api/v1", versioned)
 }

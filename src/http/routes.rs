@@ -58,6 +58,7 @@ const fn delete(path: &'static str, access: Access) -> Route {
 /// The table.
 pub const ROUTES: &[Route] = &[
     get("/", Access::Public),
+    get("/calls/{room}", Access::Public),
     get("/health", Access::Anybody),
     get("/health/ping", Access::Public),
     get("/health/live", Access::Public),
@@ -143,6 +144,10 @@ pub const ROUTES: &[Route] = &[
     post("/api/v1/messages/admin/{id}", Access::Staff),
     get("/api/v1/messages/admin/{id}", Access::Staff),
     post("/api/v1/messages/system/{id}", Access::Staff),
+    post("/api/v1/chat/messages", Access::Staff),
+    get("/api/v1/chat/messages", Access::Staff),
+    get("/api/v1/chat/messages/donor-query/{id}", Access::Staff),
+    get("/api/v1/chat/messages/between/{one}/{other}", Access::Staff),
     get("/api/v1/deliveries", Access::Staff),
     post("/api/v1/deliveries/{id}/redeliver", Access::Staff),
     post("/api/v1/webhooks/daily", Access::Public),

@@ -1,5 +1,6 @@
 //! Messages: posting and reading them. The author of a message is whoever the credential names.
 
+mod chat;
 mod post;
 mod read;
 
@@ -18,4 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(post::system))
         .routes(routes!(read::of_query))
         .routes(routes!(read::between))
+        .routes(routes!(chat::say, chat::list))
+        .routes(routes!(chat::of_query))
+        .routes(routes!(chat::between))
 }

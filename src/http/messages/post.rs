@@ -10,12 +10,14 @@ use aggregates::vocabulary::MessageType;
 use axum::http::StatusCode;
 use axum::response::Response;
 use garde::Validate;
-use projections::messages;
+use projections::messages::{self, MessageRow};
+use projections::queries::QueryRow;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::accounts::{DonorPrincipal, Principal};
 use crate::clock;
+use crate::dispatch::Outcome;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::{self, Anyone};
 use crate::http::body::{Body, Id};
@@ -68,11 +70,18 @@ pub(super) async fn anyone(
     Anyone(caller): Anyone,
     Body(body): Body<NewMessage>,
 ) -> Result<Response, ApiError> {
-    let message = "a message needs the query it is about".into();
-    let query = body.query_id.ok_or(ApiError::Unprocessable { code: "query_required", message })?;
+    let query = body.query()?;
     match caller {
-        Principal::Donor(donor) => as_donor(&errand, donor, QueryId::new(query), body).await,
-        Principal::Staff(staff) => as_staff(&errand, staff, QueryId::new(query), body, MessageType::Query).await,
+        Principal::Donor(donor) => as_donor(&errand, donor, query, body).await,
+        Principal::Staff(staff) => as_staff(&errand, staff, query, body, MessageType::Query).await,
+    }
+}
+
+impl NewMessage {
+    /// The query it is about, which has to be said where the path does not.
+    pub(super) fn query(&self) -> Result<QueryId, ApiError> {
+        let message = "a message needs the query it is about".into();
+        self.query_id.map(QueryId::new).ok_or(ApiError::Unprocessable { code: "query_required", message })
     }
 }
 
@@ -166,6 +175,29 @@ async fn say(
     body: NewMessage,
     default: MessageType,
 ) -> Result<Response, ApiError> {
+    let (outcome, shown) = said(errand, by, author, query, body, default).await?;
+    let Some((row, said)) = shown else { return Ok(answer::later(query.get(), &outcome)) };
+    let calls = CallsShown::default();
+    let people = errand.api.accounts.list();
+    let status = StatusCode::CREATED;
+    let response = match by {
+        Actor::Donor { .. } => answer::enveloped(status, views::DonorMessage::new(&said, &row, &calls, &people), None),
+        Actor::Staff(_) | Actor::System => {
+            answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &calls, &people), None)
+        }
+    };
+    Ok(answer::of_command(&row, response, &outcome))
+}
+
+/// Says it; with the message and its query, if the read models show them in time.
+pub(super) async fn said(
+    errand: &Errand,
+    by: &Actor,
+    author: MessageAuthor,
+    query: QueryId,
+    body: NewMessage,
+    default: MessageType,
+) -> Result<(Outcome, Option<(QueryRow, MessageRow)>), ApiError> {
     let command = DonorQueryCommand::PostMessage {
         message: errand.notice().await?,
         author,
@@ -176,22 +208,11 @@ async fn say(
     };
     let outcome = errand.carry_out(query, by, command).await?;
     let message = posted(&outcome.events).ok_or(ApiError::Internal(None))?;
-    let api = &errand.api;
     let shown = match errand.shown(query, &outcome).await? {
-        Some(row) => messages::find(&api.reads, message).await?.map(|said| (row, said)),
+        Some(row) => messages::find(&errand.api.reads, message).await?.map(|said| (row, said)),
         None => None,
     };
-    let Some((row, said)) = shown else { return Ok(answer::later(query.get(), &outcome)) };
-    let calls = CallsShown::default();
-    let people = api.accounts.list();
-    let status = StatusCode::CREATED;
-    let response = match by {
-        Actor::Donor { .. } => answer::enveloped(status, views::DonorMessage::new(&said, &row, &calls, &people), None),
-        Actor::Staff(_) | Actor::System => {
-            answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &calls, &people), None)
-        }
-    };
-    Ok(answer::of_command(&row, response, &outcome))
+    Ok((outcome, shown))
 }
 
 fn recipient(errand: &Errand, id: Option<i64>) -> Result<Option<UserId>, ApiError> {

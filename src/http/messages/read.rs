@@ -220,7 +220,7 @@ impl Part {
         self.offset.unwrap_or_default().max(0)
     }
 
-    fn page(&self) -> Result<Page<MessageId>, ApiError> {
+    pub(super) fn page(&self) -> Result<Page<MessageId>, ApiError> {
         let limit = self.limit.filter(|limit| *limit >= 1).unwrap_or(PAGE);
         if let Some(message) = self.before {
             return Ok(Page::after(MessageId::new(message), limit));
@@ -236,7 +236,12 @@ fn enveloped<T: serde::Serialize>(data: T) -> Response {
     answer::enveloped(StatusCode::OK, data, None)
 }
 
-async fn for_staff(api: &Api, rows: &[MessageRow], reader: &Staff) -> Result<Vec<views::StaffMessage>, ApiError> {
+/// Messages about any queries, as a staff member sees them.
+pub(super) async fn for_staff(
+    api: &Api,
+    rows: &[MessageRow],
+    reader: &Staff,
+) -> Result<Vec<views::StaffMessage>, ApiError> {
     let queries = queries_of(api, rows).await?;
     staff_views(api, rows, &queries, reader).await
 }

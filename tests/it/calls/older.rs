@@ -58,3 +58,33 @@ async fn the_oldest_dashboard_answers_requests() {
     assert_eq!(*donor.post(cancel, &body).await.expect(201).at("/data/status"), "CANCELLED");
     ada.post(cancel, &json!({})).await.expect(400);
 }
+
+#[tokio::test]
+async fn chat_is_the_same_conversation_without_an_envelope() {
+    let desk = desk().await;
+    let (ada, ben) = (desk.staff("ada").await, desk.staff("ben").await);
+    let (donor, query) = desk.donor("d-1").await;
+    let words = json!({ "queryId": query, "content": "Between us", "recipientId": desk.id_of("ben") });
+    let said = ada.post("/api/v1/chat/messages", &words).await.expect(201);
+    assert_eq!((said.at("/messageType"), said.at("/content")), (&json!("CHAT"), &json!("Between us")));
+    let between = format!("/api/v1/chat/messages/between/{}/{}", desk.id_of("ada"), desk.id_of("ben"));
+    for path in ["/api/v1/chat/messages", &format!("/api/v1/chat/messages/donor-query/{query}"), &between] {
+        assert_eq!(ben.get(path).await.expect(200).at("/0/id"), said.at("/id"), "{path}");
+        donor.get(path).await.expect(403);
+    }
+    ada.post("/api/v1/chat/messages", &json!({ "content": "About what?" })).await.expect(422);
+    ada.get("/api/v1/chat/messages/donor-query/999999").await.expect(404);
+}
+
+#[tokio::test]
+async fn the_address_of_a_room_without_a_provider_says_so() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (_, query) = desk.donor("d-1").await;
+    let begun = ada.post(&call(&query.to_string()), &json!({})).await.expect(201);
+    let address = begun.at("/data/roomUrl").as_str().unwrap();
+    let path = address.strip_prefix(desk.anonymous().base_url()).expect("a room of this desk");
+    let page = desk.anonymous().send(desk.anonymous().request(Method::GET, path)).await;
+    assert_eq!(page.status, 200);
+    assert!(page.headers["content-type"].to_str().unwrap().starts_with("text/html"), "{page}");
+}

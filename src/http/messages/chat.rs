@@ -1,0 +1,111 @@
+//! `chat/messages*`: the paths of the oldest dashboard for the same conversations, without envelopes.
+
+use std::sync::Arc;
+
+use aggregates::donor_query::command::MessageAuthor;
+use aggregates::ids::{QueryId, UserId};
+use aggregates::vocabulary::MessageType;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use projections::messages::{self, ListFilter};
+use projections::queries;
+
+use super::post::{self, NewMessage};
+use super::read::{self, Part};
+use crate::http::body::{Body, Id, Pair, Params};
+use crate::http::errand::Errand;
+use crate::http::error::ApiError;
+use crate::http::openapi::{CommandErrors, CommandHeaders, ReadErrors};
+use crate::http::views::CallsShown;
+use crate::http::{Api, answer, auth, views};
+
+/// Chat about a query.
+#[utoipa::path(
+    post,
+    path = "/chat/messages",
+    tag = "messages",
+    operation_id = "chat",
+    params(CommandHeaders),
+    request_body = NewMessage,
+    responses((status = 201, description = "The message", body = views::StaffMessageCreated), CommandErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn say(
+    errand: Errand,
+    auth::Staff(staff): auth::Staff,
+    Body(body): Body<NewMessage>,
+) -> Result<Response, ApiError> {
+    let (by, query) = (auth::acting(&staff), body.query()?);
+    let said = post::said(&errand, &by, MessageAuthor::Staff(staff), query, body, MessageType::Chat);
+    let (outcome, shown) = said.await?;
+    let Some((row, said)) = shown else { return Ok(answer::later(query.get(), &outcome)) };
+    let people = errand.api.accounts.list();
+    let message = views::StaffMessageCreated::new(&said, &row, &CallsShown::default(), &people);
+    Ok(answer::of_command(&row, (StatusCode::CREATED, Json(message)).into_response(), &outcome))
+}
+
+/// Messages about all queries.
+#[utoipa::path(
+    get,
+    path = "/chat/messages",
+    tag = "messages",
+    operation_id = "chatList",
+    params(Part),
+    responses((status = 200, description = "A page", body = Vec<views::StaffMessage>), ReadErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
+    Params(part): Params<Part>,
+) -> Result<Json<Vec<views::StaffMessage>>, ApiError> {
+    let rows = messages::list(&api.reads, &ListFilter::default(), &part.page()?).await?;
+    read::for_staff(&api, &rows, &staff).await.map(Json)
+}
+
+/// The conversation about a query.
+#[utoipa::path(
+    get,
+    path = "/chat/messages/donor-query/{id}",
+    tag = "messages",
+    operation_id = "chatOfQuery",
+    params(("id" = i64, Path, description = "The query"), Part),
+    responses((status = 200, description = "A page", body = Vec<views::StaffMessage>), ReadErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn of_query(
+    State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
+    Id(id): Id,
+    Params(part): Params<Part>,
+) -> Result<Json<Vec<views::StaffMessage>>, ApiError> {
+    let query = queries::find(&api.reads, QueryId::new(id)).await?.ok_or(ApiError::query_not_found())?;
+    let rows = messages::of_query(&api.reads, query.query_id, &part.page()?).await?;
+    read::for_staff(&api, &rows, &staff).await.map(Json)
+}
+
+/// What two colleagues said to each other in chat.
+#[utoipa::path(
+    get,
+    path = "/chat/messages/between/{one}/{other}",
+    tag = "messages",
+    operation_id = "chatBetween",
+    params(
+        ("one" = i64, Path, description = "A staff account"),
+        ("other" = i64, Path, description = "Another staff account"),
+        Part
+    ),
+    responses((status = 200, description = "A page", body = Vec<views::StaffMessage>), ReadErrors),
+    security(("staff" = []))
+)]
+pub(super) async fn between(
+    State(api): State<Arc<Api>>,
+    auth::Staff(staff): auth::Staff,
+    Pair(one, other): Pair,
+    Params(part): Params<Part>,
+) -> Result<Json<Vec<views::StaffMessage>>, ApiError> {
+    let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), &part.page()?).await?;
+    read::for_staff(&api, &rows, &staff).await.map(Json)
+}
