@@ -134,7 +134,7 @@ fn described(text: &str, schema: &str) -> RefOr<Response> {
     ResponseBuilder::new().description(text).content("application/json", content).build().into()
 }
 
-/// Adds what no handler knows: the title, the schemes of credentials, and the schema of errors.
+/// Adds what no handler knows: the title, the names of operations, the schemes of credentials, and the schema of errors.
 pub(super) fn complete(document: &mut OpenApi) {
     document.info = Info::new("Proof Concierge", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(
@@ -142,6 +142,7 @@ pub(super) fn complete(document: &mut OpenApi) {
          `Concierge-Position` which fact it is at least as new as."
             .to_owned(),
     );
+    name_operations(document);
     let components = document.components.get_or_insert_with(Components::default);
     for (name, text) in [
         ("staff", "The `access_token` of `POST /api/v1/auth/login`; 24 hours"),
@@ -158,6 +159,33 @@ pub(super) fn complete(document: &mut OpenApi) {
     schemas.push((Later::name().into_owned(), Later::schema()));
     components.schemas.extend(schemas);
     let_calls_be_absent(components);
+}
+
+/// Names operations after their methods and paths, as in `patchDonorQueriesByIdAccept`: handlers' names are not unique.
+fn name_operations(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_name(method, path));
+            }
+        }
+    }
+}
+
+fn operation_name(method: &str, path: &str) -> String {
+    let words = path.trim_start_matches("/api/v1").split(['/', '-', '.']).filter(|word| !word.is_empty());
+    words.fold(method.to_owned(), |name, word| {
+        let (by, word) = word.strip_prefix('{').map_or(("", word), |value| ("By", value.trim_end_matches('}')));
+        let (initial, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+        format!("{name}{by}{}{rest}", initial.to_uppercase())
+    })
 }
 
 /// Says that calls may be answered with nothing: the description of a generic type forgets it.

@@ -52,7 +52,6 @@ pub(super) struct EventPage {
     get,
     path = "/api/v1/events",
     tag = "feed",
-    operation_id = "feedPage",
     params(PageQuery),
     security(("staff" = []), ("donor" = [])),
     responses(

@@ -59,7 +59,6 @@ struct Counted(Gauge);
     get,
     path = "/api/v1/events/stream",
     tag = "feed",
-    operation_id = "feedStream",
     params(StreamQuery, ("Last-Event-ID" = Option<i64>, Header, description = "Resume after this position")),
     security(("staff" = []), ("donor" = []), ()),
     responses(

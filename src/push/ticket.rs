@@ -48,7 +48,6 @@ pub(super) struct Ticket {
     post,
     path = "/api/v1/events/ticket",
     tag = "feed",
-    operation_id = "feedTicket",
     security(("staff" = []), ("donor" = [])),
     responses(
         (status = 201, body = Ticket),

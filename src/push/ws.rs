@@ -85,7 +85,6 @@ enum Goodbye {
     get,
     path = "/api/v1/ws",
     tag = "feed",
-    operation_id = "feedSocket",
     responses(
         (status = 101, description = "Switched to WebSocket; frames as in `GET /api/v1/events`"),
         (status = 400, description = "Not a WebSocket handshake", body = ErrorBody),

@@ -26,7 +26,6 @@ use crate::http::{Api, answer, auth, views};
     post,
     path = "/chat/messages",
     tag = "messages",
-    operation_id = "chat",
     params(CommandHeaders),
     request_body = NewMessage,
     responses((status = 201, description = "The message", body = views::StaffMessageCreated), CommandErrors),
@@ -51,7 +50,6 @@ pub(super) async fn say(
     get,
     path = "/chat/messages",
     tag = "messages",
-    operation_id = "chatList",
     params(Part),
     responses((status = 200, description = "A page", body = Vec<views::StaffMessage>), ReadErrors),
     security(("staff" = []))
@@ -70,7 +68,6 @@ pub(super) async fn list(
     get,
     path = "/chat/messages/donor-query/{id}",
     tag = "messages",
-    operation_id = "chatOfQuery",
     params(("id" = i64, Path, description = "The query"), Part),
     responses((status = 200, description = "A page", body = Vec<views::StaffMessage>), ReadErrors),
     security(("staff" = []))
@@ -91,7 +88,6 @@ pub(super) async fn of_query(
     get,
     path = "/chat/messages/between/{one}/{other}",
     tag = "messages",
-    operation_id = "chatBetween",
     params(
         ("one" = i64, Path, description = "A staff account"),
         ("other" = i64, Path, description = "Another staff account"),

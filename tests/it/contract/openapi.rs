@@ -26,6 +26,19 @@ async fn every_reference_leads_somewhere() {
     assert!(!page.to_string().contains("https://"), "the page needs the network: {page}");
 }
 
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let document = serde_json::to_value(proof_concierge::http::openapi(proof_concierge::push::openapi())).unwrap();
+    let mut names = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "{name} of {path} is taken");
+        }
+    }
+    assert!(names.contains("patchDonorQueriesByIdAccept"), "{names:?}");
+}
+
 fn collect(value: &Value, references: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
