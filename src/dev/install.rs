@@ -26,6 +26,9 @@ const SERVERS: Needed = Needed {
 
 const NODE: Needed = Needed { names: "Node.js or npm", packages: &["nodejs", "npm"], are_there: servers::has_node };
 
+const MAIL_SERVER: Needed =
+    Needed { names: "aiosmtpd", packages: &["python3-aiosmtpd"], are_there: servers::has_mail_server };
+
 /// Debian's package would start a cluster of its own on port 5432 that nobody asked for. This file, which the package
 /// includes from its own settings, says no; it is there only while the package is being installed.
 const NO_MAIN_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/proof-concierge.conf";
@@ -38,6 +41,11 @@ pub fn ensure_installed() -> anyhow::Result<()> {
 /// The same for Node.js and npm, which only tests need.
 pub fn ensure_node_installed() -> anyhow::Result<()> {
     NODE.ensure()
+}
+
+/// The same for a mail server, which only tests need.
+pub fn ensure_mail_server_installed() -> anyhow::Result<()> {
+    MAIL_SERVER.ensure()
 }
 
 impl Needed {

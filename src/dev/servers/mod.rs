@@ -33,6 +33,11 @@ pub(crate) fn has_node() -> bool {
     programs::on_path("node").is_some() && programs::on_path("npm").is_some()
 }
 
+/// Whether Debian's mail server for tests is there.
+pub(crate) fn has_mail_server() -> bool {
+    Path::new("/usr/bin/aiosmtpd").exists()
+}
+
 /// Takes a directory for this process. The lock goes with the returned file, or with the process however it ends.
 pub(crate) fn claim(directory: &Path) -> anyhow::Result<File> {
     let path = directory.join("owner.lock");

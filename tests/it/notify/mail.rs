@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::{failed, no_outbox, sent, why};
 use crate::stubs::sendgrid::SendGridStub;
-use crate::stubs::smtp::{BadDay, SmtpStub};
+use crate::stubs::smtp::{BadDay, SmtpStub, settings_at};
+use crate::support::mailbox::Mailbox;
 
 fn mailer(settings: &MailCarrier) -> Mailer {
     Mailer::new(settings, no_outbox()).unwrap()
@@ -50,6 +51,25 @@ async fn a_letter_arrives_by_smtp_in_both_forms() {
     }
     let (plain, html) = (text.find("text/plain").unwrap(), text.find("text/html").unwrap());
     assert!(plain < html, "the last form is the one shown: {text}");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_others_wrote_takes_a_letter() {
+    let mailbox = Mailbox::start().await;
+    let settings = settings_at(&mailbox.address);
+    let letter = Mail { subject: "Für Dörte".to_owned(), text: "Grüße\n.\nvom Tisch\n".to_owned(), ..letter() };
+    assert_eq!(mailer(&settings).send(&letter, "delivery-9").await, sent("<delivery-9@desk.example>"));
+    let letters = mailbox.letters();
+    let [received] = letters.as_slice() else { panic!("one letter, not {letters:?}") };
+    for part in [
+        "X-RcptTo: ada@desk.example",
+        "Subject: =?utf-8?b?RsO8ciBEw7ZydGU=?=",
+        // The text in base64, its lone dot included.
+        "R3LDvMOfZQ0KLg0Kdm9tIFRpc2NoDQo=",
+        "<p>Dora asks for help.</p>",
+    ] {
+        assert!(received.contains(part), "no {part:?} in {received}");
+    }
 }
 
 #[tokio::test]

@@ -190,7 +190,8 @@ enum Next {
     Ends,
 }
 
-fn settings_at(authority: &str) -> MailCarrier {
+/// Settings that lead to an SMTP server.
+pub(crate) fn settings_at(authority: &str) -> MailCarrier {
     MailCarrier {
         smtp_url: Secret::new(format!("smtp://{authority}")),
         from: "Proof Desk <desk@desk.example>".to_owned(),

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod database;
 pub(crate) mod desk;
 pub(crate) mod eventually;
+pub(crate) mod mailbox;
 pub(crate) mod node;
 pub(crate) mod servers;
 pub(crate) mod socketio;
