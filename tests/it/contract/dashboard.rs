@@ -63,7 +63,8 @@ async fn rows_7_to_9_lists_show_what_the_tables_show() {
         "resolvedByUser?": { "name": "str" },
     });
     let filters = "test=Cheek+swab&stage=Collection&queryMode=Video+Call&device=iPhone+15";
-    let today = chrono::Utc::now().format("%Y-%m-%d");
+    let opened = ada.get(&format!("donor-queries/admin/{id}"), 200).await;
+    let today = &opened.at("/createdAt").as_str().unwrap()[..10];
     for path in ["general", "in-progress", "pending-reply", "filtered/statuses?statuses=PENDING_REPLY"] {
         let list = ada.get(&format!("donor-queries/{path}"), 200).await;
         insist(list.at("/data"), &json!([reads]));

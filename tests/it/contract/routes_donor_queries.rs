@@ -268,7 +268,8 @@ async fn every_list_is_narrowed_by_the_filters_of_both_generations() {
         assert_eq!(*list.at("/total"), json!(ids(list.at("/data")).len()), "{path}?{filter}");
         ids(list.at("/data")).len()
     };
-    let today = chrono::Utc::now().format("%Y-%m-%d");
+    let opened = stock.ada.get(&format!("donor-queries/admin/{}", stock.resolved), 200).await;
+    let today = &opened.at("/createdAt").as_str().unwrap()[..10];
     for path in ["general", "unassigned", "my-queries", "in-progress", "pending-reply", "resolved", "transferred"] {
         let path = format!("donor-queries/{path}");
         let all = count(&path, "").await;
