@@ -19,11 +19,16 @@ pub enum Purpose {
     Project,
 }
 
+/// How long a transaction that writes may stand still before PostgreSQL ends it: a node that freezes in the middle of one
+/// holds its rows, and whoever takes over from it waits for them.
+const IDLE_LIMIT: &str = "5s";
+
 /// Options for a connection of the service. The read models' schema comes first in the search path.
 pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx::Error> {
-    let durability = match purpose {
-        Purpose::Append | Purpose::Read => "on",
-        Purpose::Project => "off",
+    let (durability, idle_limit) = match purpose {
+        Purpose::Append => ("on", IDLE_LIMIT),
+        Purpose::Read => ("on", "60s"),
+        Purpose::Project => ("off", IDLE_LIMIT),
     };
     Ok(PgConnectOptions::from_str(url.expose())?.application_name("concierge").options([
         ("role", "concierge_service"),
@@ -32,7 +37,7 @@ pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx:
         // Prepared statements keep their plan for long; one made on an empty table must suit a full one. Whatever the
         // service asks has an index.
         ("enable_seqscan", "off"),
-        ("idle_in_transaction_session_timeout", "60s"),
+        ("idle_in_transaction_session_timeout", idle_limit),
     ]))
 }
 

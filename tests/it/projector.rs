@@ -5,9 +5,10 @@ use std::time::Duration;
 use aggregates::recorded::{Partition, Position};
 use aggregates::testing::{accepted_by, ada, marked_in_progress, opened, staff};
 use projections::Projection;
+use proof_concierge::database::{self, Purpose};
 use proof_concierge::projector::{self, Freshness, Projector};
 use proof_concierge::relay;
-use sqlx::{Executor, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -223,4 +224,17 @@ async fn a_stopped_read_model_goes_on_when_it_is_told_to() {
     eventually(LIMIT, async || freshness.reached(Partition(1), third, LIMIT).await, |reached| *reached).await;
     assert!(freshness.stopped().is_empty());
     rows_equal_replay(&desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_froze_in_the_middle_of_a_batch_holds_up_the_next_for_seconds_only() {
+    let desk = desk().await;
+    let options = database::options(&desk.config.database_url, Purpose::Project).unwrap();
+    let mut frozen = PgConnection::connect_with(&options).await.unwrap();
+    frozen.execute("begin; update projection_checkpoints set position = position").await.unwrap();
+    let mut nodes = Nodes::relaying(&desk);
+    let freshness = nodes.project(&desk).await;
+    let last = desk.append(1, 0, vec![opened()]).await;
+    assert!(freshness.reached_all(last, LIMIT).await);
+    assert!(frozen.execute("commit").await.is_err(), "its transaction was ended");
 }
