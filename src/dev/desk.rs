@@ -16,10 +16,15 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Makes the accounts that are missing on a migrated database, then starts the service.
-    pub(super) async fn start(config: &Config, staff: &[Credential]) -> anyhow::Result<Self> {
+    /// Makes the accounts that are missing on a migrated database, then starts the service. A database that others run and
+    /// work in (`is_own` says no, and it has accounts) is none of our business: no account is touched there, and `staff` is
+    /// empty afterwards.
+    pub(super) async fn start(config: &Config, staff: &mut Vec<Credential>, is_own: bool) -> anyhow::Result<Self> {
         let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
         let accounts = Accounts::open(pool.clone(), &config.jwt_secret).await.context("cannot read the accounts")?;
+        if !is_own && !accounts.list().is_empty() {
+            staff.clear();
+        }
         let people: Vec<_> =
             staff.iter().map(|person| (person.username, person.name, person.role, person.password.as_str())).collect();
         seed(&accounts, &people).await.context("cannot make the accounts")?;

@@ -84,9 +84,9 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     crate::migrate::run(config.database_url.expose()).await?;
     config.check()?;
 
-    let staff = staff(&directory)?;
+    let mut staff = Vec::from(staff(&directory)?);
     let mut interrupts = Interrupts::listen()?;
-    let desk = Desk::start(&config, &staff).await?;
+    let desk = Desk::start(&config, &mut staff, servers.postgres.is_some()).await?;
     let addresses = Addresses {
         base_url: format!("http://{}", table::reachable(desk.local_addr())),
         database_url: config.database_url.expose(),

@@ -29,6 +29,9 @@ fn rows(addresses: &Addresses<'_>, servers: &Servers, data_dir: &Path) -> Vec<(S
     for staff in addresses.staff {
         rows.push((staff.username.to_owned(), format!("password {} ({:?})", staff.password, staff.role)));
     }
+    if addresses.staff.is_empty() {
+        rows.push(("Accounts".to_owned(), "those of the database given; none was touched".to_owned()));
+    }
     rows.push(("Calls".to_owned(), addresses.calls.note().unwrap_or("held at Daily.co").to_owned()));
     rows.push(("PostgreSQL".to_owned(), origin(servers.postgres.is_some()).to_owned()));
     rows.push(("NATS".to_owned(), origin(servers.nats.is_some()).to_owned()));
