@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use sqlx::{Connection, PgConnection};
 
 use super::say;
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
 use crate::database::{self, Purpose};
+use crate::integrations::Outbox;
+use crate::integrations::calls::CallRooms;
+use crate::integrations::mail::Mailer;
+use crate::integrations::push::Push;
 use crate::log::Log;
 use crate::{clock, migrate};
 
@@ -33,8 +37,9 @@ pub async fn examine(config: &Config) -> anyhow::Result<()> {
     tell("master key", within(master_key(config)).await)?;
     tell("clock", within(drift(config)).await)?;
     tell("NATS", within(nats(config)).await)?;
+    tell("outside services", outside(config))?;
     if wrong > 0 {
-        bail!("{wrong} of 6 checks failed");
+        bail!("{wrong} of 7 checks failed");
     }
     Ok(())
 }
@@ -62,6 +67,17 @@ async fn drift(config: &Config) -> anyhow::Result<String> {
         bail!("{drift} ms from the database's");
     }
     Ok(format!("{drift} ms from the database's"))
+}
+
+/// Sets up what carries notes, mail and calls as a node would; nobody is asked for anything.
+fn outside(config: &Config) -> anyhow::Result<String> {
+    let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
+    let outbox = Outbox::new(pool.clone());
+    Push::new(&config.push, outbox.clone()).context("push")?;
+    Mailer::new(&config.mail, outbox).context("mail")?;
+    let calls = CallRooms::new(config, pool).context("calls")?.provider().as_str();
+    let carrier = |is_local| if is_local { "local outbox" } else { "configured" };
+    Ok(format!("push {}, mail {}, calls {calls}", carrier(config.push.is_local()), carrier(config.mail.is_local())))
 }
 
 async fn nats(config: &Config) -> anyhow::Result<String> {
