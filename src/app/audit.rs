@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::say;
 use crate::config::Config;
+use crate::database::{self, Purpose};
 use crate::log::Log;
 
 /// How many facts are read at a time.
@@ -15,7 +16,7 @@ const PAGE: i64 = 5_000;
 /// What to prove.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Recomputes the digest of every fact and looks for holes.
+    /// Recomputes the digest of every fact, looks for holes, and for an end that was cut off.
     Verify,
 }
 
@@ -48,5 +49,19 @@ async fn verify(config: &Config) -> anyhow::Result<()> {
         bar.set_position(u64::try_from(last.0)?);
     }
     bar.finish_and_clear();
+    let known = known(config).await.context("cannot read how far the readers are")?;
+    if known > last {
+        bail!("the log ends at position {last}, but readers have seen {known}: its end is gone");
+    }
     say(&format!("{} events, no hole, every digest matches", last.0))
+}
+
+/// The last position that any reader of the log has applied.
+async fn known(config: &Config) -> Result<Position, sqlx::Error> {
+    let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
+    let last = "select greatest(
+                    (select coalesce(max(position), 0) from projection_checkpoints),
+                    (select coalesce(max(position), 0) from reaction_checkpoint)
+                )";
+    sqlx::query_scalar(last).fetch_one(&pool).await.map(Position)
 }

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod calls;
 mod contract;
 mod feed;
