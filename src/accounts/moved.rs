@@ -1,7 +1,7 @@
 //! Accounts that come from another desk, with the ids and the passwords they had there.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// An account of another desk.
 #[derive(Clone, Debug)]
@@ -31,18 +31,20 @@ pub struct MovedUser<'a> {
 pub enum MovedIn {
     /// It is here now.
     Now,
-    /// It was here before, by the same id and user name; nothing was changed.
+    /// It was here before, by the same id and user name, and is as it is there.
     Before,
+    /// It was here before and is not as it is there; it was left so.
+    Differs,
     /// Another account has the id or the user name.
     Taken,
 }
 
-/// Makes an account with the id and the password it had elsewhere. The pool has to be the owner's: the service may not
-/// choose ids.
+/// Makes an account with the id and the password it had elsewhere, or brings it up to date unless `keep` says that what is
+/// here counts. The pool has to be the owner's: the service may not choose ids.
 ///
 /// # Errors
 /// If the database fails or a column cannot hold a value.
-pub async fn move_in(pool: &PgPool, user: &MovedUser<'_>) -> sqlx::Result<MovedIn> {
+pub async fn move_in(pool: &PgPool, user: &MovedUser<'_>, keep: bool) -> sqlx::Result<MovedIn> {
     let mut transaction = pool.begin().await?;
     let inserted = sqlx::query(
         "insert into users (id, username, password, name, email, role, avatar, is_active, created_at)
@@ -62,16 +64,51 @@ pub async fn move_in(pool: &PgPool, user: &MovedUser<'_>) -> sqlx::Result<MovedI
     .await?
     .rows_affected();
     if inserted == 0 {
-        let is_same: bool = sqlx::query_scalar("select exists (select from users where id = $1 and username = $2)")
-            .bind(user.id)
-            .bind(user.username)
-            .fetch_one(&mut *transaction)
-            .await?;
-        return Ok(if is_same { MovedIn::Before } else { MovedIn::Taken });
+        let moved = bring_up_to_date(&mut transaction, user, keep).await?;
+        transaction.commit().await?;
+        return Ok(moved);
     }
     sqlx::query("select setval(pg_get_serial_sequence('users', 'id'), (select max(id) from users))")
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
     Ok(MovedIn::Now)
+}
+
+async fn bring_up_to_date(connection: &mut PgConnection, user: &MovedUser<'_>, keep: bool) -> sqlx::Result<MovedIn> {
+    let differs: Option<bool> = sqlx::query_scalar(
+        "select (password, name, email, role, is_active) is distinct from ($3, $4, $5, $6, $7)
+         from users
+         where id = $1
+         and username = $2",
+    )
+    .bind(user.id)
+    .bind(user.username)
+    .bind(user.password_hash)
+    .bind(user.name)
+    .bind(user.email)
+    .bind(user.role)
+    .bind(user.is_active)
+    .fetch_optional(&mut *connection)
+    .await?;
+    match differs {
+        None => return Ok(MovedIn::Taken),
+        Some(false) => return Ok(MovedIn::Before),
+        Some(true) if keep => return Ok(MovedIn::Differs),
+        Some(true) => {}
+    }
+    sqlx::query(
+        "update users
+         set password = $2, name = $3, email = $4, role = $5, is_active = $6, version = version + 1
+         where id = $1",
+    )
+    .bind(user.id)
+    .bind(user.password_hash)
+    .bind(user.name)
+    .bind(user.email)
+    .bind(user.role)
+    .bind(user.is_active)
+    .execute(connection)
+    .await?;
+    Ok(MovedIn::Before)
 }

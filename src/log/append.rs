@@ -21,9 +21,11 @@ impl Log {
         self.append_with(append, claims).await
     }
 
-    /// Appends facts that take no claim and let go of none: for queries that another desk let exist beside each other.
+    /// Appends facts that let go of claims but take none: for queries that another desk let exist beside each other.
     pub async fn append_unclaimed(&self, append: Append) -> Result<Appended, AppendError> {
-        self.append_with(append, Vec::new()).await
+        let mut claims = claims(&append);
+        claims.retain(|claim| !claim.take);
+        self.append_with(append, claims).await
     }
 
     async fn append_with(&self, append: Append, claims: Vec<ClaimRow>) -> Result<Appended, AppendError> {

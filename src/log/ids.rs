@@ -40,19 +40,6 @@ impl Block {
 }
 
 impl Log {
-    /// Never hands out the ids up to these, of queries, messages, calls and requests. `owner` is a pool of the schema's
-    /// owner; blocks that nodes hold already are not touched.
-    pub async fn skip_ids(&self, owner: &PgPool, highest: [i64; 4]) -> Result<(), LogError> {
-        let sequences = ["query_ids", "message_ids", "call_ids", "call_request_ids"];
-        for (sequence, highest) in sequences.into_iter().zip(highest) {
-            sqlx::query(&format!("select setval('{sequence}', greatest(last_value, $1)) from {sequence}"))
-                .bind(highest.max(1))
-                .execute(owner)
-                .await?;
-        }
-        Ok(())
-    }
-
     /// A query id nobody has.
     pub async fn next_query_id(&self) -> Result<QueryId, LogError> {
         self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(QueryId::new)

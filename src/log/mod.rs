@@ -7,6 +7,7 @@ mod answers;
 mod append;
 mod codec;
 mod ids;
+mod imported;
 mod load;
 mod read;
 mod store;

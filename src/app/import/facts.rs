@@ -1,10 +1,14 @@
 //! From the old system's rows to the facts that would have made them.
 //!
 //! The old system kept where a query stood, not how it got there; so times of transitions are taken from the messages that
-//! told of them, and what was recorded nowhere is said to be unknown instead of guessed. Pure: the same rows give the same
-//! facts, which is what lets an interrupted import go on in the middle of a query.
+//! told of them, and what was recorded nowhere is said to be unknown instead of guessed. Pure.
+//!
+//! An import may be interrupted, and repeated while the old desk goes on. So a fact is known by what it is about (this
+//! message, that call), and [`missing`] tells what is not here yet; whatever changed in between ends in the facts that lead
+//! to where the row stands now.
 
 use std::collections::HashMap;
+use std::iter::once;
 
 use aggregates::call_session::CallSessionEvent;
 use aggregates::donor_query::event::Author;
@@ -12,15 +16,19 @@ use aggregates::donor_query::{DonorQuery, DonorQueryEvent};
 use aggregates::ids::{CallId, CallRequestId, DonorId, MessageId, QueryId, RoomName, UserId};
 use aggregates::people::{Actor, DonorSession, StaffRef};
 use aggregates::personal::Personal;
-use aggregates::recorded::{Event, StreamId};
+use aggregates::recorded::{Event, RecordedEvent, StreamId};
 use aggregates::vocabulary::{CallMode, EndReason, MessageType, QueryStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::known::Known;
 use super::old::{OldCall, OldLife, OldMessage, OldQuery, OldRequest};
 
 /// How long a room of the old system lived.
 const ROOM_LIFE: TimeDelta = TimeDelta::hours(1);
+
+/// The account that stands for whoever did what no row says who did.
+const NOBODY: UserId = UserId::new(0);
 
 /// What a staff member is called of whom no row says who it was.
 const UNKNOWN: &str = "Unknown";
@@ -32,29 +40,35 @@ pub(super) struct Fact {
     pub(super) event: Event,
 }
 
-/// The facts of one query's life, in the order they are to be appended.
-pub(super) fn facts(life: &OldLife, names: &HashMap<i64, String>) -> Vec<Fact> {
+/// The facts of one query's life that are not here yet, in the order they are to be appended. `here` are those that are.
+pub(super) fn missing(life: &OldLife, names: &HashMap<i64, String>, here: &[RecordedEvent]) -> Vec<Fact> {
+    let known = Known::of(here);
     let mut story = Story { life, names, told: Vec::new() };
-    story.messages();
+    story.messages(&known);
     story.requests();
     story.calls();
     story.holder();
-    story.end();
+    story.edits(&known);
     story.told.sort_by_key(|told| (told.at, told.rank));
-    let opened = story.opened();
-    let mut facts = vec![story.about_query(opened)];
-    facts.extend(story.told.iter().map(|told| told.fact.clone()));
-    facts.extend(story.settled(&facts));
+    let opened = story.about_query(story.opened());
+    let told = story.told.iter().map(|told| &told.fact);
+    let mut facts: Vec<Fact> = once(&opened).chain(told).filter(|fact| !known.has(fact)).cloned().collect();
+    let events = here.iter().map(|fact| &fact.event).chain(facts.iter().map(|fact| &fact.event));
+    facts.extend(story.end(&state(events)));
     facts
 }
 
-/// Where a query stands after its facts.
-pub(super) fn status(facts: &[Fact]) -> Option<QueryStatus> {
-    let events = facts.iter().filter_map(|fact| match &fact.event {
+/// Where a query stands after some facts.
+pub(super) fn status<'a>(events: impl Iterator<Item = &'a Event>) -> Option<QueryStatus> {
+    state(events).status()
+}
+
+fn state<'a>(events: impl Iterator<Item = &'a Event>) -> DonorQuery {
+    let events = events.filter_map(|event| match event {
         Event::DonorQuery(event) => Some(event.clone()),
         Event::CallSession(_) => None,
     });
-    events.fold(DonorQuery::default(), DonorQuery::evolve).status()
+    events.fold(DonorQuery::default(), DonorQuery::evolve)
 }
 
 /// The lineage of a query: all queries of a donor share one that no token was ever given out for.
@@ -103,13 +117,14 @@ impl Story<'_> {
         }
     }
 
-    fn messages(&mut self) {
+    fn messages(&mut self, known: &Known) {
         for message in &self.life.messages {
+            self.revision(message, known);
             let posted = DonorQueryEvent::MessagePosted {
                 message: MessageId::new(message.id),
                 author: self.author(message),
                 recipient: message.recipient_id.map(UserId::new),
-                message_type: MessageType::parse(&message.message_type).unwrap_or(MessageType::Chat),
+                message_type: message_type(message),
                 content: Personal::Known(message.content.clone()),
                 call: message.call_session_id.map(CallId::new),
                 request: message.call_request_id.map(CallRequestId::new),
@@ -119,17 +134,38 @@ impl Story<'_> {
         }
     }
 
+    /// The old desk rewrote its own messages where they stood.
+    fn revision(&mut self, message: &OldMessage, known: &Known) {
+        let call = message.call_session_id.map(CallId::new);
+        let (content, message_type) = (message.content.as_str(), message_type(message));
+        let Some(before) = known.messages.get(&MessageId::new(message.id)) else { return };
+        if (before.content.as_str(), before.message_type, before.call) != (content, message_type, call) {
+            let at = message.updated_at;
+            self.tell(
+                at,
+                message.id,
+                DonorQueryEvent::MessageRevised {
+                    message: MessageId::new(message.id),
+                    message_type,
+                    content: Personal::Known(message.content.clone()),
+                    call,
+                    at,
+                },
+            );
+        }
+    }
+
     fn author(&self, message: &OldMessage) -> Author {
-        let is_system = MessageType::parse(&message.message_type) != Some(MessageType::Query)
-            && MessageType::parse(&message.message_type) != Some(MessageType::Chat);
-        match message.sender_type.as_deref() {
-            Some("DONOR") if !message.is_from_admin && !is_system => Author::Donor,
-            Some("SYSTEM") => Author::System,
+        match (message_type(message), message.sender_type.as_deref()) {
             // The desk's own words, whoever's name they were filed under.
-            _ if is_system => Author::System,
-            Some("ADMIN") => Author::Staff(self.staff(message.sender_id)),
-            Some(_) | None if message.is_from_admin => Author::Staff(self.staff(message.sender_id)),
-            Some(_) | None => Author::Donor,
+            (MessageType::System | MessageType::CallStarted | MessageType::CallEnded, _) | (_, Some("SYSTEM")) => {
+                Author::System
+            }
+            (MessageType::Query | MessageType::Chat, Some("ADMIN")) => Author::Staff(self.staff(message.sender_id)),
+            (MessageType::Query | MessageType::Chat, _) if message.is_from_admin => {
+                Author::Staff(self.staff(message.sender_id))
+            }
+            (MessageType::Query | MessageType::Chat, _) => Author::Donor,
         }
     }
 
@@ -250,21 +286,23 @@ impl Story<'_> {
         }
         if query.transferred_to_user_id.is_some() || query.status == QueryStatus::Transferred.as_str() {
             let at = self.announced("transferred to").unwrap_or(query.updated_at);
-            let mut to = self.staff(query.transferred_to_user_id);
-            if to.id.get() == 0 {
-                to.name = query.transferred_to.clone().unwrap_or(to.name);
-            }
-            self.tell(
-                at,
-                0,
-                DonorQueryEvent::QueryTransferred {
-                    by: self.staff(None),
-                    from: query.assigned_to_id.map(|holder| self.staff(Some(holder))),
-                    to,
-                    note: query.transfer_note.clone().map(Personal::Known),
-                    at,
-                },
-            );
+            let transferred = self.transferred(at);
+            self.tell(at, 0, transferred);
+        }
+    }
+
+    fn transferred(&self, at: DateTime<Utc>) -> DonorQueryEvent {
+        let query = &self.life.query;
+        let mut to = self.staff(query.transferred_to_user_id);
+        if to.id == NOBODY {
+            to.name = query.transferred_to.clone().unwrap_or(to.name);
+        }
+        DonorQueryEvent::QueryTransferred {
+            by: self.staff(None),
+            from: query.assigned_to_id.map(|holder| self.staff(Some(holder))),
+            to,
+            note: query.transfer_note.clone().map(Personal::Known),
+            at,
         }
     }
 
@@ -276,47 +314,61 @@ impl Story<'_> {
         told.map(|message| message.created_at).max()
     }
 
-    fn end(&mut self) {
-        let query = &self.life.query;
-        if query.status != QueryStatus::Resolved.as_str() {
-            return;
-        }
-        let last = self.told.iter().map(|told| told.at).max().unwrap_or(query.created_at);
-        let at = query.updated_at.max(last);
-        self.tell(
-            at,
-            i64::MAX,
-            match query.resolved_by_id {
-                Some(by) => DonorQueryEvent::QueryResolved { by: self.staff(Some(by)), at },
-                None => DonorQueryEvent::QueryClosedByDonor { at },
-            },
+    /// Corrections of details that were made since the query was imported.
+    fn edits(&mut self, known: &Known) {
+        let Some(before) = &known.details else { return };
+        let (query, at) = (&self.life.query, self.life.query.updated_at);
+        let changed = |before: &str, now: &String| (before != now).then(|| now.clone());
+        let edited = (
+            changed(&before.donor, &query.donor).map(Personal::Known),
+            changed(&before.test, &query.test),
+            changed(&before.stage, &query.stage),
+            changed(&before.device, &query.device),
         );
+        if edited != (None, None, None, None) {
+            let (donor, test, stage, device) = edited;
+            let by = self.staff(None);
+            self.tell(at, 0, DonorQueryEvent::QueryEdited { by, donor, test, stage, device, at });
+        }
     }
 
-    /// The last fact, if the story so far ends somewhere else than the row says.
-    fn settled(&self, facts: &[Fact]) -> Option<Fact> {
+    /// What leads from where the story stands to where the row does.
+    fn end(&self, state: &DonorQuery) -> Vec<Fact> {
         let query = &self.life.query;
-        let wanted = QueryStatus::parse(&query.status)?;
-        if status(facts) == Some(wanted) {
-            return None;
+        let (Some(wanted), Some(stands)) = (QueryStatus::parse(&query.status), state.status()) else { return vec![] };
+        if wanted == stands {
+            return vec![];
         }
         let last = self.told.iter().map(|told| told.at).max().unwrap_or(query.created_at);
         let at = query.updated_at.max(last);
-        Some(self.about_query(match wanted {
+        let reopened = (stands == QueryStatus::Resolved).then(|| {
+            let holder = self.staff(query.assigned_to_id);
+            DonorQueryEvent::QueryReopened { by: self.staff(None), holder, at }
+        });
+        let stands = if reopened.is_some() { QueryStatus::InProgress } else { stands };
+        let led = (wanted != stands).then(|| match wanted {
             QueryStatus::InProgress => DonorQueryEvent::QueryMarkedInProgress { by: Actor::System, at },
             QueryStatus::PendingReply => {
                 let by = Actor::Donor { id: DonorId::new(query.donor_id.clone()) };
                 DonorQueryEvent::QueryMarkedPendingReply { by, at }
             }
-            // Both were told above.
-            QueryStatus::Resolved | QueryStatus::Transferred => return None,
-        }))
+            QueryStatus::Transferred => self.transferred(at),
+            QueryStatus::Resolved => match query.resolved_by_id {
+                Some(by) => DonorQueryEvent::QueryResolved { by: self.staff(Some(by)), at },
+                None => DonorQueryEvent::QueryClosedByDonor { at },
+            },
+        });
+        reopened.into_iter().chain(led).map(|event| self.about_query(event)).collect()
     }
 
     fn staff(&self, id: Option<i64>) -> StaffRef {
         let name = id.and_then(|id| self.names.get(&id)).cloned();
         StaffRef { id: UserId::new(id.unwrap_or_default()), name: name.unwrap_or_else(|| UNKNOWN.to_owned()) }
     }
+}
+
+fn message_type(message: &OldMessage) -> MessageType {
+    MessageType::parse(&message.message_type).unwrap_or(MessageType::Chat)
 }
 
 fn mode(word: Option<&str>) -> CallMode {

@@ -2,16 +2,20 @@
 //!
 //! Reads one moment of the old PostgreSQL, of either generation, and appends the facts that would have made it. A query is
 //! appended as a whole or in slices of [`SLICE`] facts; what is here already is passed over, so an import may be interrupted
-//! and run again, and run once more for what came to the old desk meanwhile. Nobody is notified of what is imported.
+//! and run again, and run once more for what happened at the old desk meanwhile. A query that goes on here is left alone.
+//! Nobody is notified of what is imported.
 
 mod facts;
+mod known;
 mod old;
 
 use std::collections::{HashMap, HashSet};
 
+use aggregates::donor_query::DonorQueryEvent;
 use aggregates::ids::{DonorId, QueryId, UserId};
 use aggregates::people::Actor;
-use aggregates::recorded::{Metadata, Position, RecordedEvent, StreamId};
+use aggregates::personal::Personal;
+use aggregates::recorded::{Event, Metadata, Position, RecordedEvent, StreamId};
 use aggregates::vocabulary::QueryStatus;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -20,7 +24,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
 use tracing::warn;
 
-use self::facts::{Fact, facts, session, status};
+use self::facts::{Fact, missing, session, status};
 use self::old::{OldDesk, OldLife, OldUser};
 use super::say;
 use crate::accounts::devices::{DeviceError, DeviceKind, Devices};
@@ -75,12 +79,13 @@ pub async fn carry_out(options: &Options, config: &Config) -> anyhow::Result<()>
     let pool = PgPool::connect(config.database_url.expose()).await.context("cannot connect to the database")?;
     let log = Log::open_database(config)?;
     log.check_master_key().await?;
-    refuse_used_desk(&pool).await?;
+    let is_in_use = refuse_used_desk(&pool).await?;
     let mut summary = Summary::default();
     let users = desk.users().await?;
-    let accounts = move_users(&pool, &users, &mut summary).await?;
+    let accounts = move_users(&pool, &users, is_in_use, &mut summary).await?;
     log.skip_ids(&pool, desk.highest_ids().await?).await?;
-    let names: HashMap<i64, String> = users.into_iter().map(|user| (user.id, user.name)).collect();
+    let names: HashMap<i64, String> =
+        users.into_iter().map(|user| (user.id, user.name.unwrap_or(user.username))).collect();
     move_queries(&mut desk, &pool, &log, &names, &mut summary).await?;
     log.close().await;
     let orphans = desk.orphan_count().await?;
@@ -96,21 +101,22 @@ pub async fn carry_out(options: &Options, config: &Config) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Ids of the old desk may be taken by a desk that was in use on its own.
-async fn refuse_used_desk(pool: &PgPool) -> anyhow::Result<()> {
-    let (is_used, is_imported): (bool, bool) = sqlx::query_as(
-        "select exists (select from events),
+/// Ids of the old desk may be taken by a desk that was in use on its own. Says whether this one went on after an import.
+async fn refuse_used_desk(pool: &PgPool) -> anyhow::Result<bool> {
+    let (is_in_use, is_imported): (bool, bool) = sqlx::query_as(
+        "select exists (select from events where metadata ->> 'imported_from' is null),
              exists (select from events where position = 1 and metadata ->> 'imported_from' is not null)",
     )
     .fetch_one(pool)
     .await?;
-    if is_used && !is_imported {
+    if is_in_use && !is_imported {
         bail!("this desk was in use before: its ids may be those of the old desk; import into a new database");
     }
-    Ok(())
+    Ok(is_in_use)
 }
 
-async fn move_users(pool: &PgPool, users: &[OldUser], summary: &mut Summary) -> anyhow::Result<u64> {
+/// Makes the accounts, and brings those that came before up to date while nobody works here yet.
+async fn move_users(pool: &PgPool, users: &[OldUser], is_in_use: bool, summary: &mut Summary) -> anyhow::Result<u64> {
     let devices = Devices::new(pool.clone());
     let mut moved = 0;
     for user in users {
@@ -118,14 +124,14 @@ async fn move_users(pool: &PgPool, users: &[OldUser], summary: &mut Summary) -> 
             id: user.id,
             username: &user.username,
             password_hash: &user.password,
-            name: &user.name,
+            name: user.name.as_deref().unwrap_or(&user.username),
             email: user.email.as_deref().filter(|email| !email.trim().is_empty()),
             role: &user.role,
             avatar: user.avatar.as_deref(),
             is_active: user.is_active,
             created_at: user.created_at,
         };
-        match move_in(pool, &account).await {
+        match move_in(pool, &account, is_in_use).await {
             Ok(MovedIn::Now) => {
                 moved += 1;
                 if let Some(token) = &user.fcm_token {
@@ -133,6 +139,9 @@ async fn move_users(pool: &PgPool, users: &[OldUser], summary: &mut Summary) -> 
                 }
             }
             Ok(MovedIn::Before) => {}
+            Ok(MovedIn::Differs) => {
+                say(&format!("account {} differs from the old desk's and stays as it is here", user.id))?;
+            }
             Ok(MovedIn::Taken) => {
                 summary.failed.push(format!("account {}: its id or user name is taken here", user.id));
             }
@@ -159,7 +168,9 @@ async fn move_queries(
 ) -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("queries {bar:40} {pos}/{len}, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(desk.query_count().await?.unsigned_abs()).with_style(style);
-    let claimants: HashSet<i64> = desk.newest_open_of_donors().await?.into_iter().collect();
+    let claimants = desk.newest_open_of_donors().await?;
+    log.release_imported_claims(pool, &claimants).await?;
+    let claiming: HashSet<QueryId> = claimants.iter().map(|(query, _)| *query).collect();
     let devices = Devices::new(pool.clone());
     let mut after = i64::MIN;
     loop {
@@ -167,7 +178,7 @@ async fn move_queries(
         let Some(last) = page.last() else { break };
         after = last.query.id;
         let moves = page.iter().map(|life| async {
-            (life.query.id, move_query(log, life, names, claimants.contains(&life.query.id)).await)
+            (life.query.id, move_query(log, life, names, claiming.contains(&QueryId::new(life.query.id))).await)
         });
         for query in page.iter().map(|life| &life.query) {
             if let Some(token) = &query.fcm_token {
@@ -189,65 +200,60 @@ async fn move_queries(
         }
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(log.take_imported_claims(pool, &claimants).await?)
 }
 
 /// Appends what is missing of a query. `claims` says whether it keeps its donor from opening another.
 async fn move_query(log: &Log, life: &OldLife, names: &HashMap<i64, String>, claims: bool) -> anyhow::Result<Moved> {
     let query = QueryId::new(life.query.id);
-    let facts = facts(life, names);
-    if status(&facts) != QueryStatus::parse(&life.query.status) {
-        warn!(query.id = %query, "Query {query} ends in another status than in the old desk");
-    }
     let stored = log.read_queries(&[query], Position::START, i64::MAX).await?;
     let here: Vec<RecordedEvent> = stream::iter(&stored).then(|fact| log.open(fact)).try_collect().await?;
     let is_imported = |fact: &RecordedEvent| fact.metadata.imported_from.is_some();
     ensure!(here.first().is_none_or(is_imported), "a query of this desk has its id");
-    if !here.iter().all(is_imported) {
-        // Its life goes on here.
+    if !here.iter().all(is_imported) || here.iter().any(is_erased) {
+        // Its life goes on here, or must not come back.
         return Ok(Moved::Before);
     }
-    ensure!(begins_with(&facts, &here), "it changed in the old desk after it was imported");
-    let mut done = here.len();
-    if done == facts.len() {
+    let missing = missing(life, names, &here);
+    if missing.is_empty() {
         return Ok(Moved::Before);
     }
-    while done < facts.len() {
-        let through = facts.len().min(done + SLICE);
-        let append = append(query, life, &facts, done, through);
+    let events = here.iter().map(|fact| &fact.event).chain(missing.iter().map(|fact| &fact.event));
+    if status(events) != QueryStatus::parse(&life.query.status) {
+        warn!(query.id = %query, "Query {query} ends in another status than in the old desk");
+    }
+    let mut versions: HashMap<StreamId, i64> = HashMap::new();
+    for fact in &here {
+        *versions.entry(fact.stream).or_default() += 1;
+    }
+    for slice in missing.chunks(SLICE) {
+        let append = append(query, life, slice, &mut versions);
         if claims { log.append(append).await } else { log.append_unclaimed(append).await }?;
-        done = through;
     }
-    Ok(Moved::Now((facts.len() - here.len()) as u64))
+    Ok(Moved::Now(missing.len() as u64))
 }
 
-/// Whether what is here is what an import of these facts has written so far, stream by stream.
-fn begins_with(facts: &[Fact], here: &[RecordedEvent]) -> bool {
-    let Some(begun) = facts.get(..here.len()) else { return false };
-    let streams: HashSet<StreamId> = begun.iter().map(|fact| fact.stream).collect();
-    streams.into_iter().all(|stream| {
-        let wanted = begun.iter().filter(|fact| fact.stream == stream).map(|fact| &fact.event);
-        wanted.eq(here.iter().filter(|fact| fact.stream == stream).map(|fact| &fact.event))
-    })
+/// Whether the donor was erased here.
+fn is_erased(fact: &RecordedEvent) -> bool {
+    matches!(&fact.event, Event::DonorQuery(DonorQueryEvent::QueryOpened { donor: Personal::Erased(_), .. }))
 }
 
-fn append(query: QueryId, life: &OldLife, facts: &[Fact], done: usize, through: usize) -> Append {
+/// The next facts, behind the versions that their streams have, which go on with them.
+fn append(query: QueryId, life: &OldLife, facts: &[Fact], versions: &mut HashMap<StreamId, i64>) -> Append {
     let mut streams: Vec<StreamAppend> = Vec::new();
-    for fact in &facts[done..through] {
+    for fact in facts {
+        let version = versions.entry(fact.stream).or_default();
         match streams.iter_mut().find(|append| append.stream == fact.stream) {
             Some(append) => append.events.push(fact.event.clone()),
             None => streams.push(StreamAppend {
                 stream: fact.stream,
                 query,
-                expected: version(&facts[..done], fact.stream),
+                expected: *version,
                 events: vec![fact.event.clone()],
             }),
         }
+        *version += 1;
     }
     let metadata = Metadata::of(&Actor::System, "import").imported_from(OLD_DESK);
     Append { streams, subject: DonorId::new(life.query.donor_id.clone()), metadata, key: None }
-}
-
-fn version(before: &[Fact], stream: StreamId) -> i64 {
-    i64::try_from(before.iter().filter(|fact| fact.stream == stream).count()).unwrap_or(i64::MAX)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use aggregates::ids::{DonorId, QueryId};
 use anyhow::{Context, ensure};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -22,7 +23,7 @@ pub(super) struct OldUser {
     pub(super) id: i64,
     pub(super) username: String,
     pub(super) password: String,
-    pub(super) name: String,
+    pub(super) name: Option<String>,
     pub(super) email: Option<String>,
     pub(super) role: String,
     pub(super) avatar: Option<String>,
@@ -73,6 +74,8 @@ pub(super) struct OldMessage {
     pub(super) call_request_id: Option<i64>,
     #[serde(deserialize_with = "utc")]
     pub(super) created_at: DateTime<Utc>,
+    #[serde(deserialize_with = "utc")]
+    pub(super) updated_at: DateTime<Utc>,
 }
 
 /// A call session.
@@ -177,9 +180,11 @@ impl OldDesk {
     }
 
     /// For each donor with open queries the newest of them: the only one that keeps its donor from opening another.
-    pub(super) async fn newest_open_of_donors(&mut self) -> anyhow::Result<Vec<i64>> {
-        let sql = "select max(id)::bigint from \"DonorQuery\" where status <> 'RESOLVED' group by \"donorId\"";
-        Ok(sqlx::query_scalar(sql).fetch_all(&mut self.connection).await?)
+    pub(super) async fn newest_open_of_donors(&mut self) -> anyhow::Result<Vec<(QueryId, DonorId)>> {
+        let sql =
+            "select max(id)::bigint, \"donorId\" from \"DonorQuery\" where status <> 'RESOLVED' group by \"donorId\"";
+        let rows: Vec<(i64, String)> = sqlx::query_as(sql).fetch_all(&mut self.connection).await?;
+        Ok(rows.into_iter().map(|(query, donor)| (QueryId::new(query), DonorId::new(donor))).collect())
     }
 
     /// The next queries after an id, with all that hangs on them.
@@ -217,7 +222,11 @@ impl OldDesk {
         let query = sqlx::query_scalar(sql);
         let query = if let Some(ids) = ids { query.bind(ids) } else { query };
         let rows: Vec<Value> = query.fetch_all(&mut self.connection).await?;
-        rows.into_iter().map(|row| serde_json::from_value(row).context("a row of the old database is odd")).collect()
+        let read = |row: Value| {
+            let id = row["id"].clone();
+            serde_json::from_value(row).with_context(|| format!("row {id} of the old database is odd ({sql})"))
+        };
+        rows.into_iter().map(read).collect()
     }
 }
 

@@ -97,8 +97,26 @@ async fn a_desk_of_the_earlier_generation_moves_in() {
     assert_eq!(from_admin, [json!(false), json!(true), json!(false)]);
 }
 
+/// What may happen at the old desk between two imports.
+const PROGRESS: &str = "
+    insert into \"DonorQuery\" (id, donor, \"donorId\", test, stage, device, \"createdAt\", \"updatedAt\")
+    values (16, 'Duna', 'd-4', 'Swab', 'Start', 'iPad', '2025-03-05', '2025-03-05'),
+        (17, 'Dirk', 'd-2', 'Swab', 'Start', 'iPad', '2025-03-06', '2025-03-06');
+    insert into \"CallSession\" (id, \"queryId\", \"adminId\", \"roomName\", status, \"createdAt\", \"updatedAt\")
+    values (23, 12, 3, 'room-23', 'STARTED', '2025-03-02T10:06:00', '2025-03-02T10:06:00');
+    update \"CallRequest\" set status = 'ACCEPTED', \"adminId\" = 3, \"updatedAt\" = '2025-03-02T10:06:00' where id = 32;
+    update \"Message\" set content = content || ' ✅ ACCEPTED by Olga', \"callSessionId\" = 23 where id = 47;
+    insert into \"Message\" (id, content, \"isFromAdmin\", \"createdAt\", \"updatedAt\", \"queryId\", \"senderId\")
+    values (50, 'We call you', true, '2025-03-02T10:07:00', '2025-03-02T10:07:00', 12, 3);
+    update \"DonorQuery\" set status = 'IN_PROGRESS', \"updatedAt\" = '2025-03-02T10:07:00' where id = 12;
+    update \"DonorQuery\" set \"assignedToId\" = 7, \"updatedAt\" = '2025-03-06' where id = 13;
+    update \"DonorQuery\" set status = 'RESOLVED', \"resolvedById\" = 3, device = 'Fairphone', \"updatedAt\" = '2025-03-09'
+        where id = 14;
+    update \"DonorQuery\" set status = 'IN_PROGRESS', \"updatedAt\" = '2025-03-09' where id = 15;
+    update \"User\" set name = 'Olga New', \"isActive\" = false where id = 3;";
+
 #[tokio::test]
-async fn an_import_that_is_run_again_adds_what_is_new_and_repeats_nothing() {
+async fn an_import_that_is_run_again_brings_the_desk_up_to_date_and_repeats_nothing() {
     let database = database().await;
     let old = old_desk(LATER).await;
     import(&old, &database).await.unwrap();
@@ -106,19 +124,41 @@ async fn an_import_that_is_run_again_adds_what_is_new_and_repeats_nothing() {
     import(&old, &database).await.unwrap();
     assert_eq!(facts(&database).await, before);
 
-    let mut changed = PgConnection::connect(&old).await.unwrap();
-    changed
-        .execute(
-            "insert into \"DonorQuery\" (id, donor, \"donorId\", test, stage, device, \"createdAt\", \"updatedAt\")
-             values (16, 'Duna', 'd-4', 'Swab', 'Start', 'iPad', '2025-03-05', '2025-03-05');
-             update \"DonorQuery\" set status = 'RESOLVED', \"updatedAt\" = '2025-03-06' where id = 13;
-             update \"DonorQuery\" set device = 'Fairphone' where id = 14;",
-        )
-        .await
-        .unwrap();
-    let error = import(&old, &database).await.unwrap_err();
-    assert_eq!(error.to_string(), "1 rows could not be moved", "the one whose past was rewritten");
-    assert_eq!(facts(&database).await, before + 2, "one query opened, another resolved");
+    PgConnection::connect(&old).await.unwrap().execute(PROGRESS).await.unwrap();
+    import(&old, &database).await.unwrap();
+    let after = facts(&database).await;
+    assert!(after > before);
+    import(&old, &database).await.unwrap();
+    assert_eq!(facts(&database).await, after);
+
+    let config = node::config(&database);
+    let desk = serve(database, config).await;
+    let otto = desk.staff("otto").await;
+    otto.get(&format!("/api/v1/donor-queries?limit=1&min_position={after}")).await.expect(200);
+    for (id, status, holder) in [
+        (12, "IN_PROGRESS", json!(3)),
+        (13, "IN_PROGRESS", json!(7)),
+        (14, "RESOLVED", json!(3)),
+        (15, "IN_PROGRESS", json!(0)),
+        (16, "IN_PROGRESS", json!(null)),
+    ] {
+        let query = query(&otto, id).await;
+        assert_eq!((&query["status"], &query["assignedToId"]), (&json!(status), &holder), "{id}");
+    }
+    assert_eq!(query(&otto, 14).await["device"], "Fairphone");
+    let said = otto.get("/api/v1/messages/query/12").await.expect(200);
+    assert_eq!((said.at("/data/0/content"), said.at("/data/0/senderId")), (&json!("We call you"), &json!(3)));
+    let asked = said.at("/data").as_array().unwrap().iter().find(|message| message["id"] == 47).unwrap();
+    assert_eq!((&asked["callSessionId"], &asked["callRequestId"]), (&json!(23), &json!(32)));
+    assert!(asked["content"].as_str().unwrap().contains("✅ ACCEPTED"));
+    // The claim of the donor went from the resolved query to the newer one.
+    let nobody = desk.anonymous();
+    nobody.post("/api/v1/donor-queries", &query_of("d-2")).await.expect(409);
+    otto.patch("/api/v1/donor-queries/17/accept", &json!({})).await.expect(200);
+    otto.patch("/api/v1/donor-queries/17/resolve", &json!({})).await.expect(200);
+    nobody.post("/api/v1/donor-queries", &query_of("d-2")).await.expect(201);
+    // Whoever was locked out of the old desk does not come in here.
+    nobody.post("/api/v1/auth/login", &json!({ "username": "olga", "password": PASSWORD })).await.expect(401);
 }
 
 #[tokio::test]
