@@ -19,6 +19,7 @@ mod reactions;
 mod rebuild;
 mod relay;
 mod rooms;
+mod serve;
 mod servers;
 mod socketio;
 mod stubs;
