@@ -155,7 +155,12 @@ impl App {
     /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
     pub async fn run_until_signal(config: Config) -> anyhow::Result<()> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let app = Self::start(config).await?;
+        let app = tokio::select! {
+            started = Self::start(config) => started?,
+            // Nobody is served yet, and what began can end anywhere, as in a crash.
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

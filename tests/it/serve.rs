@@ -1,6 +1,7 @@
 //! Connections end when they have nothing to say, and only then.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::routing::get;
 use proof_concierge::app::serve::{Bounds, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -154,4 +156,25 @@ async fn a_stop_waits_for_what_was_asked_and_for_nothing_else() {
     assert!(rest(&mut asking).await.ends_with("at last"));
     timeout(LIMIT, server.task).await.expect("the server ends").unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_its_database_stops_when_it_is_asked_to() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let database = format!("postgres://desk@{}/desk", silent.local_addr().unwrap());
+    let mut node = Command::new(env!("CARGO_BIN_EXE_concierge"))
+        .arg("serve")
+        .env("CONCIERGE_LISTEN", "127.0.0.1:0")
+        .env("DATABASE_URL", database)
+        .env("NATS_URL", "nats://127.0.0.1:1")
+        .env("JWT_SECRET", "a secret that only tests use, 32 bytes")
+        .env("CONCIERGE_MASTER_KEY", "0123456789abcdef".repeat(4))
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let _asked = timeout(LIMIT, silent.accept()).await.expect("the node asks its database").unwrap();
+    let id = node.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    assert!(timeout(LIMIT, node.wait()).await.expect("the node stops").unwrap().success());
 }
