@@ -107,7 +107,8 @@ pub struct Calls {
     pub daily_base_url: String,
     /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
     pub daily_webhook_hmac: Secret,
-    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
+    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds. Includes the wait for
+    /// those who call about the same thing.
     pub daily_patience_ms: u64,
     /// After how long a room closes by itself, in minutes.
     pub expiry_minutes: u32,

@@ -26,7 +26,7 @@ use utoipa_axum::routes;
 use super::error::ApiError;
 use super::{Api, lenient, rules};
 
-pub(super) use self::begin::{Begun, Start, begin, begun_call};
+pub(super) use self::begin::{Begun, Start, begin, begun_call, turn};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
