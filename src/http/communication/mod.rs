@@ -59,11 +59,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Wish {
     /// `VIDEO`, `AUDIO` or `SCREEN`, in any letter case; it wins over `callType`.
-    #[serde(deserialize_with = "lenient::optional_text")]
+    #[serde(deserialize_with = "lenient::optional_word")]
     #[garde(custom(rules::call_type))]
     mode: Option<String>,
     /// `video` or `audio`, in any letter case: the other generation's word for `mode`.
-    #[serde(deserialize_with = "lenient::optional_text")]
+    #[serde(deserialize_with = "lenient::optional_word")]
     #[garde(custom(rules::call_type))]
     call_type: Option<String>,
 }
