@@ -77,7 +77,7 @@ pub struct Roles {
     pub reactions: bool,
 }
 
-/// How much one caller may ask for, per minute; 0 switches a limit off.
+/// How much one caller may ask for; 0 switches a limit off.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -87,6 +87,10 @@ pub struct Limits {
     pub open_per_minute: u32,
     /// Requests per donor on donor routes; per donor and address where no token is needed.
     pub donor_per_minute: u32,
+    /// HTTP connections open at once on this node. The feed counts each WebSocket instead.
+    pub connections: usize,
+    /// HTTP connections of one address open at once, unless [`Config::trusted_proxies`] stand between.
+    pub connections_per_address: usize,
 }
 
 /// How calls are held.
@@ -103,7 +107,8 @@ pub struct Calls {
     pub daily_base_url: String,
     /// The secret of Daily's webhook, in base64 as Daily shows it. Without it there are no webhooks.
     pub daily_webhook_hmac: Secret,
-    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds.
+    /// How long a caller waits for Daily at most, attempts and pauses together, in milliseconds. Includes the wait for
+    /// those who call about the same thing.
     pub daily_patience_ms: u64,
     /// After how long a room closes by itself, in minutes.
     pub expiry_minutes: u32,
@@ -263,7 +268,13 @@ impl Default for Roles {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { login_per_minute: 10, open_per_minute: 20, donor_per_minute: 240 }
+        Self {
+            login_per_minute: 10,
+            open_per_minute: 20,
+            donor_per_minute: 240,
+            connections: 20_000,
+            connections_per_address: 4_096,
+        }
     }
 }
 

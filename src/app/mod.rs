@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod import;
 mod outside;
 pub mod projections;
+pub mod serve;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,8 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use axum::Router;
-use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use self::serve::Bounds;
 use crate::accounts::Accounts;
 use crate::activity::{self, Activity};
 use crate::bus::{Bus, Seal};
@@ -125,8 +125,9 @@ impl App {
             started,
             config,
         };
+        let bounds = Bounds::new(&api.config);
         let router = http::router(Arc::new(api), push::router(push), push::openapi());
-        serving.tasks.spawn(serve(listener, router, serving.stop.clone()));
+        serving.tasks.spawn(serve::run(listener, router, bounds, serving.stop.clone()));
         info!("Serving on {address}");
         Ok(Self { address, accounts, log, stages: vec![serving, reacting, reading, distribution] })
     }
@@ -154,7 +155,12 @@ impl App {
     /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
     pub async fn run_until_signal(config: Config) -> anyhow::Result<()> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let app = Self::start(config).await?;
+        let app = tokio::select! {
+            started = Self::start(config) => started?,
+            // Nobody is served yet, and what began can end anywhere, as in a crash.
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -213,19 +219,6 @@ fn nats_probe(bus: Bus) -> Probe {
         if bus.is_up() { Condition::Up } else { Condition::Warning("not connected; facts wait in the log".to_owned()) }
     };
     Probe { name: "nats", check: Arc::new(check) }
-}
-
-/// Serves until the stop, then lets requests in flight end. Small frames leave at once (no Nagle delay).
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            warn!(error = %error, "A connection keeps Nagle's delay");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
-        warn!(error = %error, "The server ended");
-    }
 }
 
 /// Folds measured values into their buckets, which otherwise happens only when somebody asks for them.

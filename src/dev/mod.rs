@@ -126,6 +126,7 @@ fn prepare(config: &mut Config, directory: &DataDir, listen: Option<SocketAddr>)
         login_per_minute: generous(config.limits.login_per_minute, usual.login_per_minute),
         open_per_minute: generous(config.limits.open_per_minute, usual.open_per_minute),
         donor_per_minute: generous(config.limits.donor_per_minute, usual.donor_per_minute),
+        ..config.limits
     };
     Ok(())
 }

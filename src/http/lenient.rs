@@ -22,10 +22,14 @@ pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     }
 }
 
+/// A word, or nothing if it is empty.
+pub(super) fn optional_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(optional_text(deserializer)?.filter(|word| !word.is_empty()))
+}
+
 /// New text, or nothing any more if it is null or empty. An absent field is [`Change::Keep`] by default.
 pub(super) fn change<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Change<String>, D::Error> {
-    let text = optional_text(deserializer)?.filter(|text| !text.is_empty());
-    Ok(text.map_or(Change::Clear, Change::Set))
+    Ok(optional_word(deserializer)?.map_or(Change::Clear, Change::Set))
 }
 
 /// A truth value, also as a word, or nothing.

@@ -11,7 +11,7 @@ use aggregates::donor_query::command::Caller;
 use aggregates::people::Actor;
 use aggregates::recorded::Metadata;
 use aggregates::vocabulary::EndReason;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use projections::calls::{self, CallRow};
@@ -73,13 +73,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 async fn daily(
     State(api): State<Arc<Api>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
+    OriginalUri(asked): OriginalUri,
     request: Request,
 ) -> Result<Json<Received>, ApiError> {
     let Some(webhooks) = api.rooms.webhooks() else {
-        return Err(ApiError::NoSuchRoute {
-            method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
-        });
+        return Err(ApiError::NoSuchRoute { method: request.method().to_string(), path: asked.path().to_owned() });
     };
     let headers = request.headers().clone();
     let body = body::read(request, &api).await?;

@@ -20,6 +20,7 @@ mod reactions;
 mod rebuild;
 mod relay;
 mod rooms;
+mod serve;
 mod servers;
 mod socketio;
 mod stubs;

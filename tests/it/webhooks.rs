@@ -195,6 +195,9 @@ async fn what_is_of_no_interest_is_accepted() {
         ("meeting.started", json!({ "room": "a-room-of-somebody-else" })),
         ("meeting.started", json!({ "room": 5 })),
         ("participant.joined", json!({ "room": scene.call.room_name })),
+        ("meeting.started", json!({ "room": "call-\0" })),
+        ("participant.joined", scene.session("donor-\0", "s-1", 0)),
+        ("participant.left", scene.session("donor-x", "s-\0", 0)),
     ] {
         let answer = scene.deliver(kind, &payload).await.expect(200);
         assert_eq!(answer.body, json!({ "received": true }));
@@ -223,5 +226,6 @@ async fn a_delivery_that_outruns_the_read_models_is_to_be_told_again() {
 #[tokio::test]
 async fn without_a_secret_there_is_no_webhook() {
     let desk = desk().await;
-    desk.anonymous().post(PATH, &json!({ "test": "test" })).await.expect(404);
+    let refused = desk.anonymous().post(PATH, &json!({ "test": "test" })).await.expect(404);
+    assert_eq!(*refused.at("/message"), format!("Cannot POST {PATH}"));
 }

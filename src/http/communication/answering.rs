@@ -10,7 +10,7 @@ use projections::requests;
 
 use super::Wish;
 use super::asking::no_such_request;
-use super::begin::{Start, begin};
+use super::begin::{Start, begin, turn};
 use super::start::staff_answer;
 use crate::clock;
 use crate::http::answer::{self, CallEnvelope};
@@ -100,12 +100,12 @@ pub(super) async fn with_call(
     mode: Option<CallMode>,
 ) -> Result<Response, ApiError> {
     let (actor, who, at) = (acting(&by), by.as_ref(), clock::now());
-    let _turn = errand.api.dispatcher.prepare(&query).await;
+    let turn = turn(&errand.api, &query).await?;
     let (state, _) = errand.api.dispatcher.load(query).await?;
     let mode = mode.or_else(|| asked_mode(&state)).unwrap_or(CallMode::Video);
     let start = Start { query, mode, by: &actor, seat: Seat::Staff(&who) };
     let command = |call: NewCall| vec![DonorQueryCommand::AcceptCallRequest { request, call, by: by.clone(), at }];
-    let begun = begin(errand, &start, command).await?;
+    let begun = begin(errand, turn, &start, command).await?;
     staff_answer(errand, &by, query, begun, "Call request accepted successfully").await
 }
 

@@ -3,12 +3,17 @@
 //! The rehearsal refuses what would be refused anyway before a room is made for it. Whoever is refused all the same,
 //! because somebody else was faster, leaves no room behind. Whoever goes away in the middle may: it closes by itself.
 
+use std::hash::Hash;
+use std::time::Duration;
+
 use aggregates::donor_query::command::NewCall;
 use aggregates::donor_query::{DonorQueryCommand, DonorQueryEvent};
 use aggregates::ids::{CallId, QueryId};
 use aggregates::people::Actor;
 use aggregates::recorded::{Event, RecordedEvent};
 use aggregates::vocabulary::CallMode;
+use tokio::sync::MutexGuard;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::clock;
@@ -17,7 +22,7 @@ use crate::http::Api;
 use crate::http::errand::Errand;
 use crate::http::error::ApiError;
 use crate::http::views::Pass;
-use crate::integrations::calls::{Room, RoomSpec, Seat};
+use crate::integrations::calls::{ProviderError, Room, RoomSpec, Seat};
 
 /// What is known of a call before it begins.
 pub(in crate::http) struct Start<'a> {
@@ -31,6 +36,13 @@ pub(in crate::http) struct Start<'a> {
     pub(in crate::http) seat: Seat<'a>,
 }
 
+/// The turn to begin a call about something.
+pub(in crate::http) struct Turn<'a> {
+    _held: MutexGuard<'a, ()>,
+    /// When its holder has waited long enough, for the turn and the room together.
+    until: Instant,
+}
+
 /// A call that began.
 pub(in crate::http) struct Begun {
     /// The facts, perhaps of an earlier time under the same key.
@@ -39,12 +51,22 @@ pub(in crate::http) struct Begun {
     pub(in crate::http) pass: Option<Pass>,
 }
 
+/// Waits for the turn to begin a call, so that one node never makes two rooms for one call. Whoever waits uses up the time
+/// that they have for the room: behind a provider that hangs, everybody is turned away in the time it takes for one.
+pub(in crate::http) async fn turn<'a>(api: &'a Api, about: &impl Hash) -> Result<Turn<'a>, ApiError> {
+    let until = Instant::now() + Duration::from_millis(api.config.calls.daily_patience_ms);
+    let held = in_time(until, api.dispatcher.prepare(about)).await?;
+    Ok(Turn { _held: held, until })
+}
+
+async fn in_time<T>(until: Instant, work: impl Future<Output = T>) -> Result<T, ProviderError> {
+    timeout_at(until, work).await.map_err(|elapsed| ProviderError::Unavailable(elapsed.into()))
+}
+
 /// Begins a call. `commands` says what to do once the room is there; it is asked twice, first without the room's address.
-/// The caller holds the turn of [`Dispatcher::prepare`], so that one node never makes two rooms for one call.
-///
-/// [`Dispatcher::prepare`]: crate::dispatch::Dispatcher::prepare
 pub(in crate::http) async fn begin(
     errand: &Errand,
+    turn: Turn<'_>,
     start: &Start<'_>,
     commands: impl Fn(NewCall) -> Vec<DonorQueryCommand>,
 ) -> Result<Begun, ApiError> {
@@ -54,7 +76,7 @@ pub(in crate::http) async fn begin(
     if let Some(outcome) = errand.rehearse(start.query, start.by, &commands(new_call(&spec, &planned))).await? {
         return Ok(Begun { outcome, pass: None });
     }
-    let room = api.rooms.create_room(&spec).await?;
+    let room = in_time(turn.until, api.rooms.create_room(&spec)).await??;
     let begun = in_room(errand, start, &spec, &room, &commands(new_call(&spec, &room))).await;
     let is_wanted = match &begun {
         Ok(begun) => begun_call(&begun.outcome.events) == Some(spec.call),

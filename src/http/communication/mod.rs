@@ -26,7 +26,7 @@ use utoipa_axum::routes;
 use super::error::ApiError;
 use super::{Api, lenient, rules};
 
-pub(super) use self::begin::{Begun, Start, begin, begun_call};
+pub(super) use self::begin::{Begun, Start, begin, begun_call, turn};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -59,11 +59,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Wish {
     /// `VIDEO`, `AUDIO` or `SCREEN`, in any letter case; it wins over `callType`.
-    #[serde(deserialize_with = "lenient::optional_text")]
+    #[serde(deserialize_with = "lenient::optional_word")]
     #[garde(custom(rules::call_type))]
     mode: Option<String>,
     /// `video` or `audio`, in any letter case: the other generation's word for `mode`.
-    #[serde(deserialize_with = "lenient::optional_text")]
+    #[serde(deserialize_with = "lenient::optional_word")]
     #[garde(custom(rules::call_type))]
     call_type: Option<String>,
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use projections::{calls, queries};
 
-use super::begin::{Begun, Start, begin, begun_call};
+use super::begin::{Begun, Start, Turn, begin, begun_call, turn};
 use super::{Wish, no_such_call};
 use crate::accounts::DonorPrincipal;
 use crate::clock;
@@ -70,8 +70,8 @@ pub(super) async fn direct(
     let (query, mode) = (QueryId::new(id), wish.mode().unwrap_or(CallMode::Video));
     donor_queries::check_owned(&errand.api, query, &donor).await?;
     errand.api.limits.open(address)?;
-    let _turn = errand.api.dispatcher.prepare(&query).await;
-    let (call, begun) = match call_as_donor(&errand, &donor, query, mode).await {
+    let turn = turn(&errand.api, &query).await?;
+    let (call, begun) = match call_as_donor(&errand, turn, &donor, query, mode).await {
         Err(ApiError::Refused(DonorQueryError::CallActive(call))) => {
             // Nothing to do, but the read models have to know the call before it can be shown.
             let outcome = errand.carry_out_all(query, &Actor::Donor { id: donor.donor_id }, &[]).await?;
@@ -91,13 +91,14 @@ pub(super) async fn as_staff(errand: &Errand, by: Staff, query: QueryId, mode: C
     let start = Start { query, mode, by: &actor, seat: Seat::Staff(&who) };
     let command =
         |call: NewCall| vec![DonorQueryCommand::StartCall { call, message, by: Caller::Staff(by.clone()), at }];
-    let _turn = errand.api.dispatcher.prepare(&query).await;
-    let begun = begin(errand, &start, command).await?;
+    let turn = turn(&errand.api, &query).await?;
+    let begun = begin(errand, turn, &start, command).await?;
     staff_answer(errand, &by, query, begun, "Call started successfully").await
 }
 
 async fn call_as_donor(
     errand: &Errand,
+    turn: Turn<'_>,
     donor: &DonorPrincipal,
     query: QueryId,
     mode: CallMode,
@@ -106,7 +107,7 @@ async fn call_as_donor(
     let by = Actor::Donor { id: donor.donor_id.clone() };
     let start = Start { query, mode, by: &by, seat: Seat::Donor { id: &row.donor_id, name: &row.donor } };
     let command = |call: NewCall| vec![DonorQueryCommand::StartCall { call, message, by: Caller::Donor, at }];
-    begin(errand, &start, command).await
+    begin(errand, turn, &start, command).await
 }
 
 async fn donors_row(api: &Api, query: QueryId) -> Result<queries::QueryRow, ApiError> {

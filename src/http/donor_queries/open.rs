@@ -60,7 +60,7 @@ pub(super) struct NewQuery {
     content: Option<String>,
     /// `video`, `audio` or `screen`: how the donor would like to talk. Only `start-call` calls; elsewhere it is checked and
     /// forgotten, as in the old system.
-    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[serde(default, deserialize_with = "lenient::optional_word")]
     #[garde(custom(rules::call_type))]
     call_type: Option<String>,
     /// The push token of the donor's device. One that cannot be one is ignored: nobody is turned away for it.
@@ -68,7 +68,7 @@ pub(super) struct NewQuery {
     #[garde(skip)]
     fcm_token: Option<String>,
     /// The same, as the other generation says it; it wins over `callType`.
-    #[serde(default, deserialize_with = "lenient::optional_text")]
+    #[serde(default, deserialize_with = "lenient::optional_word")]
     #[garde(custom(rules::call_type))]
     mode: Option<String>,
 }

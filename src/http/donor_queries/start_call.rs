@@ -23,7 +23,7 @@ use crate::clock;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Caller as Credential;
 use crate::http::body::Body;
-use crate::http::communication::{Begun, Start, begin, begun_call};
+use crate::http::communication::{Begun, Start, begin, begun_call, turn};
 use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
@@ -65,7 +65,7 @@ pub(super) async fn start_call(
     let session = open::session(&caller, &donor_id);
     let (query, message) = (api.log.next_query_id().await?, errand.notice().await?);
     let open = open::command(&errand, body, donor_id.clone(), session).await?;
-    let _turn = api.dispatcher.prepare(&donor_id).await;
+    let turn = turn(api, &donor_id).await?;
     if errand.rehearse(query, &by, std::slice::from_ref(&open)).await?.is_none() {
         check_no_open_query(api, &donor_id).await?;
     }
@@ -74,7 +74,7 @@ pub(super) async fn start_call(
         let call = DonorQueryCommand::StartCall { call, message, by: Caller::Donor, at: clock::now() };
         vec![open.clone(), call]
     };
-    let begun = begin(&errand, &start, commands).await?;
+    let begun = begin(&errand, turn, &start, commands).await?;
     answer(&errand, begun).await
 }
 

@@ -35,7 +35,8 @@ async fn the_words_of_both_generations_say_how_a_call_is_held() {
         (1, json!({ "userId": 1, "mode": "audio" }), "AUDIO", "audio"),
         (2, json!({ "callType": "AUDIO" }), "AUDIO", "audio"),
         (3, json!({ "mode": "Screen", "callType": "video" }), "SCREEN", "video"),
-        (4, json!({ "userId": "not a number" }), "VIDEO", "video"),
+        (4, json!({ "mode": "", "callType": "audio" }), "AUDIO", "audio"),
+        (5, json!({ "userId": "not a number" }), "VIDEO", "video"),
     ] {
         let (_, query) = desk.donor(&format!("d-{number}")).await;
         let begun = ada.post(&call(&query.to_string()), &body).await.expect(201);
@@ -46,7 +47,7 @@ async fn the_words_of_both_generations_say_how_a_call_is_held() {
         assert_eq!((&started["callMode"], &started["callSession"]["callType"]), (&json!(mode), &json!(call_type)));
         assert_eq!(started["roomName"], *begun.at("/data/callSession/roomName"));
     }
-    let (_, query) = desk.donor("d-5").await;
+    let (_, query) = desk.donor("d-6").await;
     let refused = ada.post(&call(&query.to_string()), &json!({ "callType": "pigeon" })).await.expect(400);
     assert_eq!(*refused.at("/errors/0/property"), "callType");
 }

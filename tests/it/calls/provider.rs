@@ -1,6 +1,6 @@
 //! Calls with a provider outside the desk, on its good and its bad days.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aggregates::donor_query::DonorQueryCommand;
 use aggregates::donor_query::command::{Caller, NewCall};
@@ -65,6 +65,25 @@ async fn a_request_waits_for_a_provider_that_is_down() {
     assert_eq!(*accepted.at("/data/room/provider"), "daily");
     let shown = conversation(&donor, query).await;
     assert!(newest(&shown, "SYSTEM")["userToken"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_in_line_for_a_provider_that_hangs() {
+    let stub = DailyStub::start().await;
+    let desk = desk_with(|config| {
+        stub.configure(config);
+        config.calls.daily_patience_ms = 1_000;
+    })
+    .await;
+    let (donor, query) = desk.donor("d-1").await;
+    let path = call(&format!("{query}/direct-call"));
+    stub.fail_next([Fault::Hanging; 64]);
+    let started = Instant::now();
+    for answer in join_all((0..6).map(|_| post_nothing(&donor, &path))).await {
+        is_unavailable(&answer.expect(503));
+    }
+    // One after the other they would have taken six seconds.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn the_journals_read_like_the_files_they_were() {
     }
     sue.get("logs/errors-1999-01-01.txt", 404).await;
     let found = json!({ "searchType": "str", "count": "int", "limit": "int", "logs": ["object"] });
-    for journal in ["all", "errors", "user-activity", "application"] {
+    for journal in ["all", "errors", "user-activity", "application", "whatever"] {
         insist(&sue.get(&format!("logs/search/{journal}"), 200).await.body, &found);
     }
     let narrowed =

@@ -190,20 +190,27 @@ fn understood(body: &[u8]) -> Result<Option<Delivery>, Unreadable> {
         }
         _ => return Ok(None),
     };
-    let is_short = room.len() <= LONGEST && envelope.id.len() <= LONGEST;
-    is_short.then(|| Some(Delivery { id: envelope.id, room: RoomName::new(room), notice })).ok_or(Unreadable)
+    if !is_storable(&room) || !is_storable(&envelope.id) {
+        return Err(Unreadable);
+    }
+    Ok(Some(Delivery { id: envelope.id, room: RoomName::new(room), notice }))
 }
 
 impl Attendance {
     fn split(self) -> Result<(String, Presence), Unreadable> {
         // Somebody whose token names nobody is told apart by their connection.
         let user_id = self.user_id.unwrap_or_else(|| self.session_id.clone());
-        if user_id.len() > LONGEST || self.session_id.len() > LONGEST {
+        if !is_storable(&user_id) || !is_storable(&self.session_id) {
             return Err(Unreadable);
         }
         let joined_at = moment(self.joined_at).ok_or(Unreadable)?;
         Ok((self.room, Presence { user_id, session_id: self.session_id, joined_at }))
     }
+}
+
+/// Whether a text of a delivery can be kept: PostgreSQL takes no NUL.
+fn is_storable(text: &str) -> bool {
+    text.len() <= LONGEST && !text.contains('\0')
 }
 
 fn payload<T: DeserializeOwned>(envelope: &Envelope<'_>) -> Result<T, Unreadable> {
