@@ -82,7 +82,9 @@ async fn an_account_that_is_switched_off_loses_its_sockets() {
     let ada = desk.staff("ada").await;
     let mut socket = listen(&desk, &ada).await;
     desk.accounts.set_active(UserId::new(desk.id_of("ada")), false).await.unwrap();
-    assert_eq!(socket.event("closing").await["reason"], "token is no longer valid");
+    let closing = socket.event("closing").await;
+    assert_eq!((&closing["reason"], &closing["resumeAfter"]), (&json!("token is no longer valid"), &json!(null)));
+    assert!(closing["position"].is_number(), "{closing}");
     assert_eq!(socket.disconnected().await, "io server disconnect");
     let (_, again) = attempt(ada.base_url(), PATH, &["websocket"], &json!({ "token": ada.token() })).await;
     assert_eq!(again, Connected::Refused("unauthorized: token is no longer valid".to_owned()));
