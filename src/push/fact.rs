@@ -7,7 +7,7 @@ use aggregates::recorded::RecordedEvent;
 use tokio::sync::OnceCell;
 
 use super::notice::Notice;
-use super::socketio::emissions::{Emission, emissions, needs_query};
+use super::socketio::emissions::{Emission, To, emissions, needs_query};
 use super::socketio::rows::Rows;
 
 /// What one line of the feed is about.
@@ -37,10 +37,15 @@ impl Fact {
         self.recorded.query
     }
 
-    /// Its Socket.IO events. Only who asks first waits: for the row of the query, where the fact does not say enough.
-    pub(super) async fn emissions(&self, rows: &Rows) -> &[Emission] {
+    /// Its Socket.IO events, as far as somebody hears them; they may hold more. Where the fact does not say enough, who
+    /// hears it first waits for the row of its query, and who does not hear it waits for nothing.
+    pub(super) async fn emissions(&self, rows: &Rows, hears: impl Fn(To) -> bool) -> &[Emission] {
+        let lacking = needs_query(&self.recorded.event);
+        if lacking.is_some_and(|to| !hears(to)) {
+            return &[];
+        }
         let written = async {
-            let query = if needs_query(&self.recorded.event) { rows.as_of(&self.recorded).await } else { None };
+            let query = if lacking.is_some() { rows.as_of(&self.recorded).await } else { None };
             emissions(&self.recorded, query.as_deref())
         };
         self.emissions.get_or_init(async || written.await).await
@@ -50,5 +55,27 @@ impl Fact {
 impl PartialEq for Fact {
     fn eq(&self, other: &Self) -> bool {
         self.recorded == other.recorded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aggregates::recorded::Event;
+    use aggregates::testing::{recorded, samples};
+    use futures_util::FutureExt;
+    use sqlx::postgres::PgPoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_does_not_hear_a_fact_never_waits_for_a_row() {
+        let nowhere = PgPoolOptions::new().connect_lazy("postgres://127.0.0.1:1/nowhere").expect("a good address");
+        let rows = Rows::new(nowhere);
+        let needy = |event: &Event| needs_query(event).is_some();
+        for event in samples().into_iter().filter(needy) {
+            let fact = Fact::new(recorded(event));
+            assert_eq!(fact.emissions(&rows, |_| false).now_or_never().map(<[Emission]>::len), Some(0));
+            assert!(fact.emissions(&rows, |_| true).now_or_never().is_none());
+        }
     }
 }

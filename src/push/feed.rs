@@ -289,6 +289,16 @@ impl Subscription {
         }
     }
 
+    /// Goes on after [`End::Slow`], for a mouth whose client does keep up: what was missed meanwhile comes from the log, then
+    /// [`Notice::Live`] again. The token is looked at first, so that no load keeps a feed from ending with it.
+    pub async fn rejoin(&mut self) -> Result<(), End> {
+        self.check_token().await?;
+        self.live = None;
+        self.from_now = false;
+        self.replayed = 0;
+        Ok(())
+    }
+
     /// A line that need not be waited for.
     pub fn waiting(&mut self) -> Option<Line> {
         while self.ready.is_empty() {

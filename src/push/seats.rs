@@ -1,4 +1,4 @@
-//! How many feeds may be open at a time: in all, per address, and per donor.
+//! How many feeds may be open at a time: in all, per address, and per donor's session.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aggregates::ids::DonorId;
+use aggregates::people::DonorSession;
 
 use super::error::PushError;
 use super::feed::Audience;
+use crate::accounts::DonorPrincipal;
 use crate::network;
 
 /// How many feeds may be open at a time.
@@ -18,7 +20,7 @@ pub struct SeatLimits {
     pub total: usize,
     /// From one address; an office behind one address shares it.
     pub per_address: usize,
-    /// Of one donor.
+    /// Of one donor's session; of one donor's name, where a name is enough.
     pub per_donor: usize,
 }
 
@@ -40,14 +42,21 @@ pub(super) struct Seats {
 pub(super) struct Seat {
     seats: Seats,
     address: IpAddr,
-    donor: Option<DonorId>,
+    donor: Option<Sitter>,
+}
+
+/// Whom a donor's seat counts for. Anybody may begin a session in the name of any donor, so a session answers for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Sitter {
+    Session(DonorSession),
+    Named(DonorId),
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     total: usize,
     addresses: HashMap<IpAddr, usize>,
-    donors: HashMap<DonorId, usize>,
+    donors: HashMap<Sitter, usize>,
 }
 
 impl Seats {
@@ -81,10 +90,17 @@ impl Seat {
             give_back(&mut taken.donors, &before);
         }
         if let Audience::Donor(donor) = audience {
-            take(&mut taken.donors, &donor.donor_id, self.seats.limits.per_donor)?;
-            self.donor = Some(donor.donor_id.clone());
+            let sitter = Sitter::of(donor);
+            take(&mut taken.donors, &sitter, self.seats.limits.per_donor)?;
+            self.donor = Some(sitter);
         }
         Ok(())
+    }
+}
+
+impl Sitter {
+    fn of(donor: &DonorPrincipal) -> Self {
+        donor.session.map_or_else(|| Self::Named(donor.donor_id.clone()), Self::Session)
     }
 }
 
@@ -121,10 +137,9 @@ fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use aggregates::ids::DonorId;
+    use uuid::Uuid;
 
     use super::*;
-    use crate::accounts::DonorPrincipal;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -137,22 +152,46 @@ mod tests {
         assert!(seats.at_address(HERE).is_ok());
     }
 
+    fn dora(session: Option<u128>) -> Audience {
+        let session = session.map(|session| DonorSession(Uuid::from_u128(session)));
+        Audience::Donor(DonorPrincipal { donor_id: DonorId::new("d-1"), session })
+    }
+
+    #[test]
+    fn nobody_takes_the_seats_of_a_donor_by_using_the_name() {
+        let seats = Seats::new(SeatLimits { total: 5, per_address: 5, per_donor: 1 });
+        let sit = |who: Audience| {
+            let mut seat = seats.at_address(HERE).expect("five are enough for all");
+            seat.of(&who).map(|()| seat)
+        };
+        let _stranger = sit(dora(Some(1)));
+        let _nameless = sit(dora(None));
+        let donor = sit(dora(Some(2)));
+        assert!(donor.is_ok());
+        assert!(matches!(sit(dora(Some(2))), Err(PushError::TooMany)));
+    }
+
     #[test]
     fn a_donor_cannot_sit_everywhere() {
+        for donor in [dora(None), dora(Some(1))] {
+            cannot_sit_everywhere(&donor);
+        }
+    }
+
+    fn cannot_sit_everywhere(donor: &Audience) {
         let seats = Seats::new(SeatLimits { total: 5, per_address: 5, per_donor: 1 });
-        let donor = Audience::Donor(DonorPrincipal { donor_id: DonorId::new("d-1"), session: None });
         let mut first = seats.at_address(HERE).expect("the room is empty");
         let mut second = seats.at_address(HERE).expect("four seats are left");
-        assert!(first.of(&donor).is_ok());
-        assert!(matches!(second.of(&donor), Err(PushError::TooMany)));
+        assert!(first.of(donor).is_ok());
+        assert!(matches!(second.of(donor), Err(PushError::TooMany)));
         drop(first);
-        assert!(second.of(&donor).is_ok());
+        assert!(second.of(donor).is_ok());
     }
 
     #[test]
     fn who_sits_down_again_is_counted_once() {
         let seats = Seats::new(SeatLimits { total: 5, per_address: 5, per_donor: 1 });
-        let donor = Audience::Donor(DonorPrincipal { donor_id: DonorId::new("d-1"), session: None });
+        let donor = dora(None);
         let mut seat = seats.at_address(HERE).expect("the room is empty");
         assert!(seat.of(&donor).is_ok() && seat.of(&donor).is_ok());
         drop(seat);

@@ -52,13 +52,15 @@ const RESOLVED: &[&str] = &["queryResolved"];
 const CALL_STATUS: &[&str] = &["callStatusChanged"];
 const REQUEST_STATUS: &[&str] = &["callRequestStatusChanged"];
 
-/// Whether the events of a fact say something about its query that the fact does not.
-pub(in crate::push) fn needs_query(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::DonorQuery(DonorQueryEvent::MessagePosted { author: Author::Donor, .. })
-            | Event::CallSession(CallSessionEvent::CallCreated { .. })
-    )
+/// Who hears a fact whose events say something about its query that the fact does not; nobody if it says enough.
+pub(in crate::push) fn needs_query(event: &Event) -> Option<To> {
+    match event {
+        Event::DonorQuery(DonorQueryEvent::MessagePosted { author: author @ Author::Donor, recipient, .. }) => {
+            Some(message_to(author, *recipient))
+        }
+        Event::CallSession(CallSessionEvent::CallCreated { .. }) => Some(To::Everybody),
+        Event::DonorQuery(_) | Event::CallSession(_) => None,
+    }
 }
 
 /// The emissions of a fact, in the order of the old server. `query` is the query's row with the fact in it, for facts that
@@ -220,8 +222,7 @@ impl Teller<'_> {
             "callRequestId": request,
             "createdAt": time(*at),
         });
-        let to = if is_for_donor(*author == Author::Donor, *recipient) { To::Room } else { To::StaffInRoom };
-        Some(self.tell(MESSAGE, to, payload))
+        Some(self.tell(MESSAGE, message_to(author, *recipient), payload))
     }
 
     fn sender(&self, author: &Author) -> Sender {
@@ -333,6 +334,10 @@ struct Sender {
     donor_id: Option<DonorId>,
     name: Option<String>,
     view: Value,
+}
+
+fn message_to(author: &Author, recipient: Option<UserId>) -> To {
+    if is_for_donor(*author == Author::Donor, recipient) { To::Room } else { To::StaffInRoom }
 }
 
 /// A query with the keys of the contract; what only staff may read of it is null.

@@ -169,3 +169,15 @@ fn what_the_row_would_say_is_null_without_it() {
     assert_eq!((&told["senderName"], &told["sender"]["donorId"]), (&Value::Null, &Value::Null));
     assert_eq!(told["queryId"], json!(QueryId::get(posted.query)));
 }
+
+#[test]
+fn who_hears_a_fact_that_needs_its_query_is_known_without_it() {
+    for event in samples() {
+        let needed = needs_query(&event);
+        let recorded = recorded(event);
+        let (with, without) = (emissions(&recorded, row().as_ref()), emissions(&recorded, None));
+        let differs = with.iter().zip(&without).any(|(with, without)| with.payload.get() != without.payload.get());
+        assert_eq!(differs, needed.is_some(), "{}", recorded.event.name());
+        assert!(needed.is_none_or(|to| with.iter().all(|told| told.to == to)), "{}", recorded.event.name());
+    }
+}

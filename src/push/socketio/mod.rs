@@ -2,12 +2,13 @@
 //!
 //! A socket of the namespace `/notifications` is one [subscription](super::feed::Subscription), told by a task of its own
 //! ([`teller`]) in the words of [`emissions`]. What a client says first is checked at the [`door`]; what it says later
-//! decides which rooms it is in ([`session`]). The root namespace lets everybody in and says nothing, as it always did.
+//! decides which rooms it is in ([`session`]). There is no other namespace, so a connection that does not enter this one in
+//! time is closed and gives its seat back.
 //!
 //! Every payload carries `position`. A client that comes back says in `auth` what it saw last (`after`) and which rooms it
 //! was in (`queries`); it is told what it missed, then `resumed {from, to}`, or `resync {head}` if that was too much. The
 //! events of one fact share a position and leave together. `position {position}` comes first and now and then, and
-//! `closing {reason, resumeAfter}` last.
+//! `closing {reason, resumeAfter, position}` last.
 
 mod door;
 pub(super) mod emissions;
@@ -33,7 +34,7 @@ const PATHS: [&str; 4] = ["/api/v1/socket.io", "/api/v1/socket.io/", "/socket.io
 
 const NAMESPACE: &str = "/notifications";
 
-/// How long a connection may take to enter a namespace.
+/// How long a connection may take to enter the namespace.
 const GREETING: Duration = Duration::from_secs(10);
 
 /// What a client may send at once, in bytes.
@@ -70,7 +71,6 @@ pub(super) fn routes(push: &Push) -> Router {
         .ws_read_buffer_size(READ_BYTES)
         .with_state(mouth.clone())
         .build_svc();
-    io.ns("/", async || {});
     io.ns(NAMESPACE, teller::begin.with(door::admit));
     push.tracker.spawn(end(io, mouth));
     let routes = PATHS.iter().fold(Router::new(), |routes, path| routes.route_service(path, service.clone()));

@@ -1,7 +1,8 @@
 //! Tells one socket its feed, until either ends.
 //!
 //! Emitting never waits, so the teller does: while a client reads nothing, its packets wait in a short queue and its facts
-//! in the hub's. A client that does not catch up in time is told why, cut, and resumes with the position it saw last.
+//! in the hub's. A teller that was late at the hub goes on from the log, and its client notices nothing; only a client that
+//! does not read in time is told why, cut, and resumes with the position it saw last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,13 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// How often it is tried to tell a client that it is cut.
 const KNOCK: Duration = Duration::from_millis(100);
 
+/// An event of a name that Socket.IO keeps to itself: its clients take that for garbage, drop the connection and come back by
+/// themselves. The library cannot close one connection, and after the end of a namespace clients stay away.
+const COME_BACK: &str = "disconnect";
+
+/// How long a client that was told to come back may take to drop its connection.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Why a conversation ended.
 enum Goodbye {
     /// The client is gone.
@@ -47,6 +55,8 @@ struct Teller {
     who: Who,
     /// Everything up to here was told.
     told: Position,
+    /// Where the client said it comes back from, until it was told that it is back.
+    back_from: Option<Position>,
 }
 
 /// Begins to tell a socket that was let in, unless nobody knows yet who it speaks for.
@@ -58,8 +68,8 @@ pub(super) async fn begin(socket: SocketRef, State(mouth): State<Mouth>, Extensi
 pub(super) fn start(socket: SocketRef, mouth: Mouth, session: Arc<Session>) {
     let Some(who) = session.begins() else { return };
     let tellers = mouth.tellers.clone();
-    let told = session.after.unwrap_or_default();
-    tellers.spawn(Teller { socket, mouth, session, who, told }.run());
+    let back_from = session.after;
+    tellers.spawn(Teller { socket, mouth, session, who, told: back_from.unwrap_or_default(), back_from }.run());
 }
 
 impl Teller {
@@ -89,13 +99,21 @@ impl Teller {
 
     async fn tell_all(&mut self, mut subscription: Subscription) -> Result<std::convert::Infallible, Goodbye> {
         loop {
-            let line = subscription.next().await.map_err(Goodbye::Feed)?;
-            self.tell(&line).await?;
-            self.told = line.position.unwrap_or(self.told);
+            match subscription.next().await {
+                Ok(line) => {
+                    self.tell(&line).await?;
+                    self.told = line.position.unwrap_or(self.told);
+                }
+                // The hub did not wait for this teller. Whether the client keeps up shows when it is told something.
+                Err(End::Slow(_)) => subscription.rejoin().await.map_err(Goodbye::Feed)?,
+                Err(end @ (End::Stopping(_) | End::Unauthorized(_) | End::Unavailable(_))) => {
+                    return Err(Goodbye::Feed(end));
+                }
+            }
         }
     }
 
-    async fn tell(&self, line: &Line) -> Result<(), Goodbye> {
+    async fn tell(&mut self, line: &Line) -> Result<(), Goodbye> {
         match &line.telling {
             Telling::Fact(fact) => self.tell_fact(fact).await,
             Telling::Notice(notice) => self.tell_notice(notice).await,
@@ -103,8 +121,9 @@ impl Teller {
     }
 
     async fn tell_fact(&self, fact: &Fact) -> Result<(), Goodbye> {
-        for emission in fact.emissions(&self.mouth.rows).await {
-            if self.session.hears(&self.who, emission.to, fact.query()) {
+        let hears = |to| self.session.hears(&self.who, to, fact.query());
+        for emission in fact.emissions(&self.mouth.rows, hears).await {
+            if hears(emission.to) {
                 for name in emission.names {
                     self.emit(name, &*emission.payload).await?;
                 }
@@ -113,16 +132,20 @@ impl Teller {
         Ok(())
     }
 
-    async fn tell_notice(&self, notice: &Notice) -> Result<(), Goodbye> {
+    async fn tell_notice(&mut self, notice: &Notice) -> Result<(), Goodbye> {
         match notice {
-            Notice::Live { position } => match self.session.after {
+            Notice::Live { position } => match self.back_from.take() {
                 Some(from) => {
                     self.emit("resumed", &json!({ "from": from, "to": position, "position": position })).await
                 }
                 None => self.emit("position", &json!({ "position": position })).await,
             },
             Notice::Heartbeat { head } => self.emit("position", &json!({ "position": head })).await,
-            Notice::Resync { head } => self.emit("resync", &json!({ "head": head, "position": head })).await,
+            Notice::Resync { head } => {
+                // Who reads everything again did not resume.
+                self.back_from = None;
+                self.emit("resync", &json!({ "head": head, "position": head })).await
+            }
             // Said by other mouths only.
             Notice::Hello { .. } | Notice::Pong | Notice::Error { .. } | Notice::Close { .. } => Ok(()),
         }
@@ -158,14 +181,25 @@ impl Teller {
             }
             Goodbye::Feed(end) => (end.to_string(), end.resume_after()),
         };
-        let closing = json!({ "reason": reason, "resumeAfter": resume_after, "position": resume_after });
-        let is_heard = self.emit("closing", &closing).await.is_ok();
-        let is_stopping = matches!(goodbye, Goodbye::Feed(End::Stopping(_)));
-        if is_heard && is_stopping {
+        let position = resume_after.unwrap_or(self.told);
+        self.knock("closing", &json!({ "reason": reason, "resumeAfter": resume_after, "position": position })).await;
+        if matches!(goodbye, Goodbye::Feed(End::Stopping(_))) {
             // The whole connection is about to be closed, so that the client comes back by itself.
             return;
         }
+        if resume_after.is_some() {
+            self.knock(COME_BACK, &reason).await;
+            // Cut short by the client's leave.
+            sleep(FAREWELL).await;
+        }
         while let Err(SocketError::InternalChannelFull) = self.socket.clone().disconnect() {
+            sleep(KNOCK).await;
+        }
+    }
+
+    /// Hands an event to the socket, however long that takes: a client that reads nothing for ever is gone some day.
+    async fn knock(&self, event: &str, payload: &(impl Serialize + ?Sized)) {
+        while let Err(SendError::Socket(SocketError::InternalChannelFull)) = self.socket.emit(event, payload) {
             sleep(KNOCK).await;
         }
     }

@@ -7,7 +7,7 @@ use aggregates::donor_query::DonorQueryEvent;
 use aggregates::donor_query::event::Author;
 use aggregates::ids::{DonorId, MessageId, QueryId};
 use aggregates::people::{Actor, DonorSession, Role};
-use aggregates::recorded::{Event, Metadata, Position, StreamId};
+use aggregates::recorded::{Event, Metadata, Position, RecordedEvent, StreamId};
 use aggregates::testing::{NOON, text};
 use aggregates::vocabulary::MessageType;
 use futures_util::{SinkExt, StreamExt};
@@ -227,8 +227,18 @@ impl Socket {
     }
 }
 
-/// Adds facts to a query that is at a version.
+/// Adds facts to a query that is at a version, and returns where the last one stands.
 pub(super) async fn append(log: &Log, query: QueryId, expected: i64, events: Vec<DonorQueryEvent>) -> Position {
+    append_all(log, query, expected, events).await.last().unwrap().position
+}
+
+/// Adds facts to a query that is at a version, and returns them.
+pub(super) async fn append_all(
+    log: &Log,
+    query: QueryId,
+    expected: i64,
+    events: Vec<DonorQueryEvent>,
+) -> Vec<RecordedEvent> {
     let events = events.into_iter().map(Event::DonorQuery).collect();
     let stream = StreamAppend { stream: StreamId::DonorQuery(query), query, expected, events };
     let append = Append {
@@ -237,7 +247,7 @@ pub(super) async fn append(log: &Log, query: QueryId, expected: i64, events: Vec
         metadata: Metadata::of(&Actor::System, "request-1"),
         key: None,
     };
-    log.append(append).await.unwrap().events.last().unwrap().position
+    log.append(append).await.unwrap().events
 }
 
 /// A donor's first words.

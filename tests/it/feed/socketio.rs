@@ -1,8 +1,6 @@
 //! Socket.IO frame by frame: what clients of any language see, and what becomes of those that misbehave.
 
 use aggregates::ids::QueryId;
-use aggregates::recorded::Event;
-use aggregates::testing::recorded;
 use futures_util::{SinkExt, StreamExt};
 use proof_concierge::push::hub::QUEUE;
 use rand::RngExt;
@@ -13,7 +11,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::cuts::{QUERIES, keep_talking};
-use super::desk::{Desk, LIMIT, message, opened_by};
+use super::desk::{Desk, LIMIT, append_all, message, opened_by};
 use crate::support::eventually::eventually;
 
 const ONE: QueryId = QueryId::new(1);
@@ -99,34 +97,41 @@ async fn the_frames_are_those_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_let_go_and_told_where_to_resume() {
+async fn a_burst_cuts_nobody_and_nobody_misses_anything() {
     let desk = Desk::open().await;
-    let mut socket = Socket::enter(&desk, &json!({ "token": desk.staff_token().await, "queries": [17] })).await;
-    socket.event_of("position").await;
+    let token = desk.staff_token().await;
+    let mut in_room = Socket::enter(&desk, &json!({ "token": token, "queries": [1] })).await;
+    let mut in_no_room = Socket::enter(&desk, &json!({ "token": token })).await;
+    in_room.event_of("position").await;
+    in_no_room.event_of("position").await;
 
-    let words = "not read by anybody ".repeat(200);
-    for position in 1..i64::try_from(QUEUE * 100).unwrap() {
-        let mut fact = recorded(Event::DonorQuery(message(position, &words)));
-        fact.position.0 = position;
+    let last = i64::try_from(QUEUE * 3).unwrap();
+    let messages = (2..=last).map(|number| message(number, "Hello"));
+    let events = std::iter::once(opened_by(1)).chain(messages).collect();
+    // Nothing waits between these, so that the tellers cannot keep up with the hub; what the walker repeats is ignored.
+    for fact in append_all(&desk.log(), ONE, 0, events).await {
         desk.push.hub().deliver(&fact);
     }
-    let mut last = 0;
-    let closing = loop {
-        let (name, told) = socket.event().await;
-        match name.as_str() {
-            "newMessage" => {
-                assert_eq!(told["position"], last + 1);
-                last += 1;
-            }
-            "enhancedMessage" => assert_eq!(told["position"], last),
-            "closing" => break told,
-            other => panic!("{other}: {told}"),
-        }
-    };
-    let reason = format!("slow consumer, resume after {last}");
-    assert_eq!(closing, json!({ "reason": reason, "resumeAfter": last, "position": last }));
-    assert_eq!(socket.frame().await.unwrap(), "41/notifications,");
-    assert!(last < i64::try_from(QUEUE * 100).unwrap() - 1);
+    desk.append(QueryId::new(2), 0, vec![opened_by(2)]).await;
+
+    for position in 2..=last {
+        assert_eq!(in_room.event_of("newMessage").await["position"], position);
+    }
+    assert_eq!(in_room.event_of("newQuery").await["position"], last + 1);
+    assert_eq!(in_no_room.event_of("newQuery").await["position"], 1);
+    assert_eq!(in_no_room.event_of("newQuery").await["position"], last + 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_enters_no_namespace_gives_its_seat_back() {
+    let desk = Desk::with_one_seat().await;
+    let (mut socket, _) = Socket::open(&desk).await.unwrap();
+    socket.say("40".to_owned()).await;
+    assert_eq!(socket.frame().await.unwrap(), r#"44{"message":"Invalid namespace"}"#);
+    let goodbye = socket.frame().await;
+    assert!(matches!(goodbye.as_deref(), Some("1") | None), "{goodbye:?}");
+    drop(socket);
+    eventually(LIMIT, async || Socket::open(&desk).await.is_ok(), |is_in| *is_in).await;
 }
 
 #[tokio::test]

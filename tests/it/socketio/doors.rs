@@ -67,13 +67,13 @@ async fn the_token_may_be_in_the_header_of_the_handshake() {
 }
 
 #[tokio::test]
-async fn the_root_namespace_lets_everybody_in_and_others_do_not_exist() {
+async fn other_namespaces_do_not_exist() {
     let desk = desk().await;
     let options = json!({ "path": PATH, "transports": ["websocket"] });
-    let (_, connected) = attempt_with(desk.anonymous().base_url(), "/", &options).await;
-    assert_eq!(connected, Connected::With("websocket".to_owned()));
-    let (_, connected) = attempt_with(desk.anonymous().base_url(), "/admin", &options).await;
-    assert_eq!(connected, Connected::Refused("Invalid namespace".to_owned()));
+    for namespace in ["/", "/admin"] {
+        let (_, connected) = attempt_with(desk.anonymous().base_url(), namespace, &options).await;
+        assert_eq!(connected, Connected::Refused("Invalid namespace".to_owned()), "{namespace}");
+    }
 }
 
 #[tokio::test]
@@ -82,7 +82,9 @@ async fn an_account_that_is_switched_off_loses_its_sockets() {
     let ada = desk.staff("ada").await;
     let mut socket = listen(&desk, &ada).await;
     desk.accounts.set_active(UserId::new(desk.id_of("ada")), false).await.unwrap();
-    assert_eq!(socket.event("closing").await["reason"], "token is no longer valid");
+    let closing = socket.event("closing").await;
+    assert_eq!((&closing["reason"], &closing["resumeAfter"]), (&json!("token is no longer valid"), &json!(null)));
+    assert!(closing["position"].is_number(), "{closing}");
     assert_eq!(socket.disconnected().await, "io server disconnect");
     let (_, again) = attempt(ada.base_url(), PATH, &["websocket"], &json!({ "token": ada.token() })).await;
     assert_eq!(again, Connected::Refused("unauthorized: token is no longer valid".to_owned()));
