@@ -12,8 +12,6 @@ mod outbox;
 mod outcome;
 mod wire;
 
-use std::time::Duration;
-
 use thiserror::Error;
 
 pub use self::facts::{MessageFacts, QueryFacts};
@@ -26,14 +24,4 @@ pub enum SetupError {
     /// A setting is missing or makes no sense.
     #[error("{0}")]
     Invalid(String),
-}
-
-/// A client that gives up on its own and follows nobody elsewhere: a redirect would carry a key to a stranger.
-fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("proof-concierge/", env!("CARGO_PKG_VERSION")))
-        .build()
 }

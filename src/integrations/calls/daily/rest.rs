@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use metrics::counter;
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -14,10 +13,7 @@ use tracing::warn;
 use super::ProviderError;
 use crate::config::{Calls, Secret};
 use crate::integrations::calls::Cause;
-use crate::integrations::http_client;
-
-/// The most bytes of an answer.
-const LARGEST_ANSWER: usize = 64 * 1024;
+use crate::integrations::wire;
 
 /// How often a request is sent again at most.
 const RETRIES: usize = 4;
@@ -58,7 +54,7 @@ impl Rest {
         if base_url.cannot_be_a_base() {
             return Err(wrong("Daily's address is not a base of others"));
         }
-        let http = http_client().map_err(|_| wrong("no certificates to check Daily's with"))?;
+        let http = wire::client(settings.daily_patience_ms).map_err(|error| wrong(&error.to_string()))?;
         let patience = Duration::from_millis(settings.daily_patience_ms);
         Ok(Self { http, base_url, key: settings.daily_api_key.clone(), patience })
     }
@@ -108,9 +104,8 @@ impl Rest {
             sent.as_ref().map_or_else(|_| "none".to_owned(), |response| response.status().as_u16().to_string());
         counter!("daily_requests_total", "status" => outcome).increment(1);
         let response = sent.map_err(Failure::network)?;
-        let wait = retry_after(&response);
-        let status = response.status();
-        let reply = Reply { status, body: bounded(response).await? };
+        let (status, wait) = (response.status(), wire::retry_after(response.headers()));
+        let reply = Reply { status, body: wire::read(response).await.map_err(Failure::network)? };
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return Err(Failure::Passing { cause: reply.refused_with().into(), wait });
         }
@@ -187,20 +182,4 @@ fn pause(failure: &Failure, backoff: Duration, deadline: Instant) -> Option<Dura
     };
     let wait = named.unwrap_or(backoff);
     (wait < deadline.saturating_duration_since(Instant::now())).then_some(wait)
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-async fn bounded(mut response: Response) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Failure::network)? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(Failure::Final(ProviderError::Refused("Daily's answer is too long".to_owned())));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
