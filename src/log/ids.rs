@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use aggregates::ids::{CallId, CallRequestId, MessageId, QueryId};
+use aggregates::ids::{CallId, CallRequestId, ChatId, MessageId, QueryId};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 
@@ -43,6 +43,11 @@ impl Log {
     /// A query id nobody has.
     pub async fn next_query_id(&self) -> Result<QueryId, LogError> {
         self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(QueryId::new)
+    }
+
+    /// A chat id nobody has, and no query.
+    pub async fn next_chat_id(&self) -> Result<ChatId, LogError> {
+        self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(ChatId::new)
     }
 
     /// A message id nobody has.

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregates::ids::{CallId, UserId};
+use aggregates::ids::{CallId, MessageId, UserId};
 use aggregates::personal::Personal;
 use aggregates::policy::{Alert, Audience, Letter};
 use aggregates::recorded::Partition;
 use aggregates::vocabulary::QueryStatus;
+use chrono::{DateTime, Utc};
 use projections::queries::QueryRow;
 use projections::{ReadPool, calls, queries};
 use tracing::warn;
@@ -25,7 +26,7 @@ use crate::clock;
 use crate::integrations::Outcome;
 use crate::integrations::calls::{CallRooms, ProviderError};
 use crate::integrations::mail::{Mailer, letters};
-use crate::integrations::push::notes::{Reader, note};
+use crate::integrations::push::notes::{Reader, note, note_from_colleague};
 use crate::integrations::push::{self, Note, Push, TargetKind};
 use crate::log::Log;
 use crate::projector::Freshness;
@@ -86,6 +87,9 @@ impl Carrier {
         if let (Matter::Room(RoomMatter::CloseRoom), Target::Room(call)) = (&payload.matter, target) {
             return self.close_room(call).await;
         }
+        if let Matter::Push(Alert::ChatMessagePosted { message }) = payload.matter {
+            return self.tell_colleague(target, message, payload.at).await;
+        }
         let Some(query) = queries::find(&self.reads, delivery.query).await? else {
             return Ok(skipped("the query was deleted"));
         };
@@ -99,8 +103,7 @@ impl Carrier {
             (Matter::Push(_), Target::Audience(to)) => Ok(each(self.devices_of(to, &query).await?)),
             (Matter::Mail(_), Target::Audience(to)) => Ok(each(self.mailboxes_of(to, &query))),
             (Matter::Push(alert), Target::StaffDevice(person, id)) => {
-                let devices = self.devices.of_staff(&[person]).await?;
-                let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
+                let device = self.device_of_staff(person, id).await?;
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
                 self.push(device, || note(Reader::Staff, alert, &facts)).await
             }
@@ -122,6 +125,32 @@ impl Carrier {
             (Matter::Push(_), Target::Mailbox(_) | Target::Room(_))
             | (Matter::Mail(_), Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_))
             | (Matter::Room(_), _) => Ok(unknown()),
+        }
+    }
+
+    /// Tells a staff member what a colleague said to them.
+    async fn tell_colleague(
+        &self,
+        target: Target,
+        message: MessageId,
+        at: DateTime<Utc>,
+    ) -> Result<Verdict, sqlx::Error> {
+        match target {
+            Target::Audience(Audience::Staff(reader)) => {
+                Ok(each(self.devices_of_staff(&self.at_work(Some(reader))).await?))
+            }
+            Target::StaffDevice(reader, id) => {
+                let facts = compose::message_facts(self, message, Some(reader)).await?;
+                let Some(said) = facts.filter(|said| said.content != Personal::Erased(true).as_str()) else {
+                    return Ok(skipped("the message was erased"));
+                };
+                let device = self.device_of_staff(reader, id).await?;
+                self.push(device, || note_from_colleague(message, &said, at)).await
+            }
+            Target::Audience(Audience::AllStaff | Audience::Holder | Audience::HolderOrAllStaff | Audience::Donor)
+            | Target::Mailbox(_)
+            | Target::DonorDevice(_)
+            | Target::Room(_) => Ok(unknown()),
         }
     }
 
@@ -157,9 +186,18 @@ impl Carrier {
             let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
             return Ok(devices.iter().map(|device| Target::DonorDevice(device.id)).collect());
         };
+        self.devices_of_staff(&people).await
+    }
+
+    async fn devices_of_staff(&self, people: &[Arc<User>]) -> Result<Vec<Target>, sqlx::Error> {
         let people: Vec<_> = people.iter().map(|person| person.id).collect();
         let devices = self.devices.of_staff(&people).await?;
         Ok(devices.iter().map(|(person, device)| Target::StaffDevice(*person, device.id)).collect())
+    }
+
+    async fn device_of_staff(&self, person: UserId, id: i64) -> Result<Option<Device>, sqlx::Error> {
+        let devices = self.devices.of_staff(&[person]).await?;
+        Ok(devices.into_iter().map(|(_, device)| device).find(|device| device.id == id))
     }
 
     /// The mailboxes of an audience. Donors have none that the desk knows.
@@ -171,7 +209,7 @@ impl Carrier {
     /// The staff members of an audience who are at work; nothing if it is the donor.
     fn staff_of(&self, to: Audience, query: &QueryRow) -> Option<Vec<Arc<User>>> {
         let all = || self.accounts.list().values().filter(|user| user.is_active).cloned().collect();
-        let one = |id: Option<UserId>| -> Vec<_> { id.and_then(|id| self.addressee(id)).into_iter().collect() };
+        let one = |id: Option<UserId>| self.at_work(id);
         let holder = query.standing.assigned_to_id;
         match to {
             Audience::AllStaff => Some(all()),
@@ -181,6 +219,11 @@ impl Carrier {
             Audience::HolderOrAllStaff => Some(one(holder)).filter(|holder| !holder.is_empty()).or_else(|| Some(all())),
             Audience::Donor => None,
         }
+    }
+
+    /// The staff member, if there is one and their account is in use.
+    fn at_work(&self, id: Option<UserId>) -> Vec<Arc<User>> {
+        id.and_then(|id| self.addressee(id)).into_iter().collect()
     }
 
     /// A staff member whose account is in use.
@@ -211,6 +254,7 @@ fn outdated(matter: &Matter, query: &QueryRow) -> Option<&'static str> {
             | Alert::QueryClosedByDonor
             | Alert::QueryReopened { .. }
             | Alert::MessagePosted { .. }
+            | Alert::ChatMessagePosted { .. }
             | Alert::CallRequestRejected { .. }
             | Alert::CallRequestCancelled { .. }
             | Alert::CallDetached { .. },

@@ -6,6 +6,7 @@ mod support;
 
 mod audit;
 mod calls;
+mod chats;
 mod contract;
 mod feed;
 mod import;
