@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aggregates::ids::{CallId, MessageId, UserId};
 use aggregates::personal::Personal;
-use aggregates::policy::{Alert, Audience, Letter};
+use aggregates::policy::{Alert, Letter};
 use aggregates::recorded::Partition;
 use aggregates::vocabulary::QueryStatus;
 use chrono::{DateTime, Utc};
@@ -32,11 +32,11 @@ use crate::log::Log;
 use crate::projector::Freshness;
 
 /// How long a delivery waits for the read models before it makes room for another.
-const FRESH_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const FRESH_WITHIN: Duration = Duration::from_secs(2);
 
 /// After how long it asks again; longer if a read model is stopped and waits for an operator.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-const ASK_AGAIN_STOPPED: Duration = Duration::from_secs(30);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const ASK_AGAIN_STOPPED: Duration = Duration::from_secs(30);
 
 /// What carrying takes. Cheap to clone.
 #[derive(Clone)]
@@ -90,18 +90,12 @@ impl Carrier {
         if let Matter::Push(Alert::ChatMessagePosted { message }) = payload.matter {
             return self.tell_colleague(target, message, payload.at).await;
         }
-        let Some(query) = queries::find(&self.reads, delivery.query).await? else {
-            return Ok(skipped("the query was deleted"));
-        };
-        if query.donor == Personal::Erased(true).as_str() {
-            return Ok(skipped("the donor was erased"));
-        }
-        if let Some(why) = outdated(&payload.matter, &query) {
+        let query = queries::find(&self.reads, delivery.query).await?;
+        if let Some(why) = prevented(&payload.matter, query.as_ref()) {
             return Ok(skipped(why));
         }
+        let Some(query) = query else { return Ok(unknown()) };
         match (&payload.matter, target) {
-            (Matter::Push(_), Target::Audience(to)) => Ok(each(self.devices_of(to, &query).await?)),
-            (Matter::Mail(_), Target::Audience(to)) => Ok(each(self.mailboxes_of(to, &query))),
             (Matter::Push(alert), Target::StaffDevice(person, id)) => {
                 let device = self.device_of_staff(person, id).await?;
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
@@ -122,8 +116,12 @@ impl Carrier {
                 let mail = letters::letter(letter, to, &facts, &self.frontend_url);
                 Ok(verdict(self.mailer.send(&mail, &format!("delivery-{}", delivery.id)).await))
             }
-            (Matter::Push(_), Target::Mailbox(_) | Target::Room(_))
-            | (Matter::Mail(_), Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_))
+            // An audience is not told but spread.
+            (Matter::Push(_), Target::Audience(_) | Target::Mailbox(_) | Target::Room(_))
+            | (
+                Matter::Mail(_),
+                Target::Audience(_) | Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_),
+            )
             | (Matter::Room(_), _) => Ok(unknown()),
         }
     }
@@ -136,9 +134,6 @@ impl Carrier {
         at: DateTime<Utc>,
     ) -> Result<Verdict, sqlx::Error> {
         match target {
-            Target::Audience(Audience::Staff(reader)) => {
-                Ok(each(self.devices_of_staff(&self.at_work(Some(reader))).await?))
-            }
             Target::StaffDevice(reader, id) => {
                 let facts = compose::message_facts(self, message, Some(reader)).await?;
                 let Some(said) = facts.filter(|said| said.content != Personal::Erased(true).as_str()) else {
@@ -147,10 +142,7 @@ impl Carrier {
                 let device = self.device_of_staff(reader, id).await?;
                 self.push(device, || note_from_colleague(message, &said, at)).await
             }
-            Target::Audience(Audience::AllStaff | Audience::Holder | Audience::HolderOrAllStaff | Audience::Donor)
-            | Target::Mailbox(_)
-            | Target::DonorDevice(_)
-            | Target::Room(_) => Ok(unknown()),
+            Target::Audience(_) | Target::Mailbox(_) | Target::DonorDevice(_) | Target::Room(_) => Ok(unknown()),
         }
     }
 
@@ -180,56 +172,28 @@ impl Carrier {
         })
     }
 
-    /// The devices of an audience.
-    async fn devices_of(&self, to: Audience, query: &QueryRow) -> Result<Vec<Target>, sqlx::Error> {
-        let Some(people) = self.staff_of(to, query) else {
-            let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
-            return Ok(devices.iter().map(|device| Target::DonorDevice(device.id)).collect());
-        };
-        self.devices_of_staff(&people).await
-    }
-
-    async fn devices_of_staff(&self, people: &[Arc<User>]) -> Result<Vec<Target>, sqlx::Error> {
-        let people: Vec<_> = people.iter().map(|person| person.id).collect();
-        let devices = self.devices.of_staff(&people).await?;
-        Ok(devices.iter().map(|(person, device)| Target::StaffDevice(*person, device.id)).collect())
-    }
-
     async fn device_of_staff(&self, person: UserId, id: i64) -> Result<Option<Device>, sqlx::Error> {
         let devices = self.devices.of_staff(&[person]).await?;
         Ok(devices.into_iter().map(|(_, device)| device).find(|device| device.id == id))
     }
 
-    /// The mailboxes of an audience. Donors have none that the desk knows.
-    fn mailboxes_of(&self, to: Audience, query: &QueryRow) -> Vec<Target> {
-        let people = self.staff_of(to, query).unwrap_or_default();
-        people.iter().filter(|person| person.email.is_some()).map(|person| Target::Mailbox(person.id)).collect()
-    }
-
-    /// The staff members of an audience who are at work; nothing if it is the donor.
-    fn staff_of(&self, to: Audience, query: &QueryRow) -> Option<Vec<Arc<User>>> {
-        let all = || self.accounts.list().values().filter(|user| user.is_active).cloned().collect();
-        let one = |id: Option<UserId>| self.at_work(id);
-        let holder = query.standing.assigned_to_id;
-        match to {
-            Audience::AllStaff => Some(all()),
-            Audience::Staff(id) => Some(one(Some(id))),
-            Audience::Holder => Some(one(holder)),
-            // A holder whose account was switched off is as good as none.
-            Audience::HolderOrAllStaff => Some(one(holder)).filter(|holder| !holder.is_empty()).or_else(|| Some(all())),
-            Audience::Donor => None,
-        }
-    }
-
-    /// The staff member, if there is one and their account is in use.
-    fn at_work(&self, id: Option<UserId>) -> Vec<Arc<User>> {
-        id.and_then(|id| self.addressee(id)).into_iter().collect()
-    }
-
     /// A staff member whose account is in use.
-    fn addressee(&self, id: UserId) -> Option<Arc<User>> {
+    pub(super) fn addressee(&self, id: UserId) -> Option<Arc<User>> {
         self.accounts.find(id).filter(|user| user.is_active)
     }
+}
+
+/// Why nobody is to be told any more, if that is so.
+pub(super) fn prevented(matter: &Matter, query: Option<&QueryRow>) -> Option<&'static str> {
+    if matches!(matter, Matter::Push(Alert::ChatMessagePosted { .. })) {
+        // It is about no query.
+        return None;
+    }
+    let Some(query) = query else { return Some("the query was deleted") };
+    if query.donor == Personal::Erased(true).as_str() {
+        return Some("the donor was erased");
+    }
+    outdated(matter, query)
 }
 
 /// Why there is no reason any more, if that is so.
@@ -273,15 +237,11 @@ fn verdict(outcome: Outcome) -> Verdict {
     }
 }
 
-fn each(targets: Vec<Target>) -> Verdict {
-    if targets.is_empty() { skipped("nobody to tell") } else { Verdict::Each(targets) }
-}
-
-fn skipped(why: &str) -> Verdict {
+pub(super) fn skipped(why: &str) -> Verdict {
     Verdict::Skipped(why.to_owned())
 }
 
 /// A newer version wrote it. It is left for a node of that version.
-fn unknown() -> Verdict {
+pub(super) fn unknown() -> Verdict {
     Verdict::Again { after: Duration::ZERO, why: "this version does not know it".to_owned() }
 }
