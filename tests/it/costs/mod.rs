@@ -34,7 +34,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// What one of something costs, in this order:
 ///
 /// - waits for PostgreSQL, by all connections of the node together;
-/// - transactions that wrote: of the log (durable), the read models, the planner, and two for each delivery;
+/// - transactions that wrote: of the log (durable), the read models, the planner, the workers of deliveries;
 /// - rows written outside of functions: read models, checkpoints, deliveries;
 /// - messages to NATS that are facts: as many as there are facts;
 /// - messages to NATS that are not: the hint that there are facts and the mark that they were applied.
@@ -48,12 +48,12 @@ const RACES: Counts = [3, 0, 0, 0, 0];
 /// The least that each was seen to cost. Whoever lowers a cost lowers it here; whoever raises one has to say why.
 const LIMITS: [(&str, Counts); 6] = [
     // A new stream, a new donor, a first message: opened, posted, waiting for a reply; staff and holder are to be told.
-    ("open", [34, 8, 21, 3, 2]),
+    ("open", [22, 5, 15, 3, 2]),
     // What every command does: append (the query is in memory), relay, apply, plan, deliver, answer with the row.
-    ("message", [20, 5, 11, 1, 2]),
+    ("message", [17, 5, 9, 1, 2]),
     // A fact and the message that tells of it; the board counts.
-    ("accept", [22, 5, 14, 2, 2]),
-    ("resolve", [22, 5, 14, 2, 2]),
+    ("accept", [19, 5, 11, 2, 2]),
+    ("resolve", [18, 5, 11, 2, 2]),
     // The query and its messages.
     ("get", [2, 0, 0, 0, 0]),
     // The page, its messages, and the total.
