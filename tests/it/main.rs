@@ -7,6 +7,7 @@ mod support;
 mod audit;
 mod calls;
 mod contract;
+mod costs;
 mod feed;
 mod import;
 mod journeys;
