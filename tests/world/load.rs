@@ -4,6 +4,7 @@
 //! A story has one author, so the facts of its query are known in advance: those of [`STEPS`], one after the other, each
 //! step whole or not at all. That is what the judge compares with the log.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 
 /// One of so many commands that were not answered is never repeated: somebody closed their browser.
 const GIVES_UP: u32 = 8;
+
+/// How many senders there are at a time.
+const SENDERS: usize = 24;
 
 /// What happens in a story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +164,11 @@ impl Load {
             .await;
     }
 
+    /// How many commands were sent again so far.
+    pub(crate) fn repeated(&self) -> usize {
+        self.shared.notes.lock().unwrap().repeated
+    }
+
     /// What nobody should have been answered, so far.
     pub(crate) fn violations(&self) -> Vec<String> {
         self.shared.notes.lock().unwrap().violations.clone()
@@ -177,6 +186,37 @@ impl Load {
     }
 }
 
+/// Says so many things so many times each, under one key each, through every door at once.
+///
+/// # Errors
+/// What was not as it should be: every answer to a key is the same one, and every word is there once.
+pub(crate) async fn send_again_and_again(world: &World, words: usize, times: usize) -> Result<(), String> {
+    let query = Author::alone(world, 2).await.query.unwrap_or_default();
+    let shared = Arc::new(Shared::default());
+    let senders = (0..SENDERS).map(|sender| {
+        let author = Author::new(world.desk(), sender as u64, Arc::clone(&shared));
+        // All of them say the same word at about the same time.
+        author.repeat(query, (sender..words * times).step_by(SENDERS).map(|send| send / times).collect())
+    });
+    let answers: Vec<_> = futures_util::future::join_all(senders).await.into_iter().flatten().collect();
+    let violations = std::mem::take(&mut shared.notes.lock().unwrap().violations);
+    if !violations.is_empty() {
+        return Err(violations.join("\n"));
+    }
+    let said: Vec<(i64, String)> =
+        sqlx::query_as("select message_id, content from read.messages where query_id = $1 and content like 'word %'")
+            .bind(query)
+            .fetch_all(&world.pool)
+            .await
+            .map_err(|error| error.to_string())?;
+    let ids: HashMap<&str, i64> = said.iter().map(|(id, content)| (content.as_str(), *id)).collect();
+    if said.len() != words || ids.len() != words {
+        return Err(format!("{words} words were sent {times} times and {} are there", said.len()));
+    }
+    let other = answers.iter().find(|(word, id)| ids.get(word.as_str()) != Some(id));
+    other.map_or(Ok(()), |other| Err(format!("not everybody was answered the same: {other:?}")))
+}
+
 impl Author {
     fn new(desk: Desk, seed: u64, shared: Arc<Shared>) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).tcp_nodelay(true).build().unwrap();
@@ -192,6 +232,26 @@ impl Author {
         let mut notes = std::mem::take(&mut *shared.notes.lock().unwrap());
         assert!(notes.violations.is_empty(), "{:#?}", notes.violations);
         notes.stories.remove(0)
+    }
+
+    /// Says words, each until it is answered with the message, and returns under which id it is known.
+    async fn repeat(mut self, query: i64, words: Vec<usize>) -> Vec<(String, i64)> {
+        let mut answers = Vec::new();
+        for word in words.into_iter().map(|word| format!("word {word}")) {
+            let (path, token) = (format!("/api/v1/messages/admin/{query}"), self.desk.ada.to_string());
+            let (key, body) = (word.replace(' ', "-"), json!({ "content": word, "messageType": "CHAT" }));
+            let errand = Errand { method: Method::POST, path, token, key, body };
+            while self.shared.notes.lock().unwrap().violations.is_empty() {
+                let Some(answer) = self.carry_out(&errand).await else { continue };
+                if answer.status == StatusCode::CREATED {
+                    answers.push((word, answer.body.pointer("/data/id").and_then(Value::as_i64).unwrap_or_default()));
+                    break;
+                }
+                self.pause().await;
+            }
+            self.change_door();
+        }
+        answers
     }
 
     fn is_stopped(&self) -> bool {
@@ -316,8 +376,12 @@ impl Author {
 
     /// Waits a moment and goes to another door, if there is one.
     async fn pause(&mut self) {
-        self.door = self.random.random_range(0..self.desk.doors.len());
+        self.change_door();
         sleep(PAUSE).await;
+    }
+
+    fn change_door(&mut self) {
+        self.door = self.random.random_range(0..self.desk.doors.len());
     }
 
     fn violation(&self, what: String) {

@@ -82,6 +82,9 @@ pub(crate) struct World {
     pub(crate) pool: PgPool,
     /// The log past every proxy.
     pub(crate) log: Log,
+    /// Whether somebody took facts out of the stream in NATS: the judge then only insists that what is left there are facts
+    /// of the log in its order, and that its last one is among them.
+    pub(crate) is_stream_torn: bool,
     desk: Desk,
 }
 
@@ -153,7 +156,7 @@ impl World {
         let desk = people(&config, nodes.iter().map(Node::base_url).collect()).await;
         let (pool, log) =
             (PgPool::connect_lazy(config.database_url.expose()).unwrap(), Log::open_database(&config).unwrap());
-        Self { nodes, postgres, nats, config, pool, log, desk }
+        Self { nodes, postgres, nats, config, pool, log, is_stream_torn: false, desk }
     }
 
     /// What clients know.
@@ -170,10 +173,15 @@ impl World {
 
     /// The number of the node that holds the lock of a duty: `relay`, `projector` or `planner`.
     pub(crate) async fn holder_of(&self, duty: &str) -> usize {
-        let line = format!("lease_held{{duty=\"{duty}\"}} 1");
+        self.holder_among(duty, &(0..self.nodes.len()).collect::<Vec<_>>()).await
+    }
+
+    /// The same, with nobody asked but these: others may not answer.
+    pub(crate) async fn holder_among(&self, duty: &str, nodes: &[usize]) -> usize {
+        let held = format!("lease_held{{duty=\"{duty}\"}}");
         let holds = async || {
-            for (number, node) in self.nodes.iter().enumerate() {
-                if node.runs() && text(&format!("{}/metrics", node.base_url())).await.contains(&line) {
+            for number in nodes.iter().copied().filter(|number| self.nodes[*number].runs()) {
+                if metric(&self.nodes[number], &held).await > 0.0 {
                     return Some(number);
                 }
             }
@@ -196,6 +204,11 @@ impl World {
             self.nats.kill();
             self.nats.restart().unwrap();
         });
+    }
+
+    /// Stops nats-server, deletes all it holds, and starts it again.
+    pub(crate) fn wipe_nats(&mut self) {
+        block_in_place(|| self.nats.wipe().unwrap());
     }
 
     /// Has `concierge` do something beside the nodes, past every proxy; what it said and whether it went well.
@@ -226,11 +239,12 @@ pub(crate) fn nats_program() -> Option<PathBuf> {
     std::env::var_os("NATS_SERVER").filter(|program| !program.is_empty()).map(PathBuf::from)
 }
 
-async fn text(url: &str) -> String {
-    match reqwest::get(url).await {
-        Ok(answer) => answer.text().await.unwrap_or_default(),
-        Err(_) => String::new(),
-    }
+/// One of the numbers that a node shows at `/metrics`; 0 if it does not show it, or nothing at all.
+pub(crate) async fn metric(node: &Node, name: &str) -> f64 {
+    let Ok(answer) = reqwest::get(format!("{}/metrics", node.base_url())).await else { return 0.0 };
+    let text = answer.text().await.unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_default()
 }
 
 fn settings(config: &Config, more: Vec<(String, String)>) -> Settings {

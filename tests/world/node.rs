@@ -28,7 +28,6 @@ pub(crate) struct Node {
     pub(crate) nats: Proxy,
     log: PathBuf,
     settings: Settings,
-    wrapper: Vec<String>,
     process: Option<Child>,
 }
 
@@ -42,7 +41,6 @@ impl Node {
             nats: Proxy::before(settings.nats).await,
             log,
             settings: settings.clone(),
-            wrapper: Vec::new(),
             process: None,
         }
     }
@@ -54,11 +52,7 @@ impl Node {
         self.door.lead_to(listen);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .args(&self.wrapper)
-            .arg(env!("CARGO_BIN_EXE_concierge"))
-            .arg("serve");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(env!("CARGO_BIN_EXE_concierge")).arg("serve");
         // Nothing of somebody's shell: a node of a world knows nothing but its world.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let Settings { database, nats, database_url, nats_url, environment } = &self.settings;
@@ -75,9 +69,9 @@ impl Node {
         self.process = Some(command.spawn().unwrap());
     }
 
-    /// Runs the process under another program from its next start on, such as `faketime`.
-    pub(crate) fn wrap(&mut self, wrapper: &[&str]) {
-        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+    /// Sets a variable of the process's environment from its next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Ends the process the way a crash would (SIGKILL).
@@ -114,6 +108,11 @@ impl Node {
     /// Where clients reach it, without a slash at the end.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}", self.door.address())
+    }
+
+    /// Where it really listens since its last start, past the proxy.
+    pub(crate) fn direct_url(&self) -> String {
+        format!("http://{}", self.door.server())
     }
 
     /// Everything it logged so far.

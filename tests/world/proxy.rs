@@ -50,6 +50,11 @@ impl Proxy {
         self.address
     }
 
+    /// Where it leads.
+    pub(crate) fn server(&self) -> SocketAddr {
+        *self.server.borrow()
+    }
+
     /// Does something to the cable.
     pub(crate) fn set(&self, cable: Cable) {
         self.cable.send_replace(cable);

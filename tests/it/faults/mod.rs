@@ -2,6 +2,7 @@
 //!
 //! See [`crate::world`] for what a desk, its load and its judge are. `tests/torture` does the same for hours.
 
+mod absent;
 mod killed;
 
 use crate::support::servers::scratch;
