@@ -3,7 +3,13 @@
 //! See [`crate::world`] for what a desk, its load and its judge are. `tests/torture` does the same for hours.
 
 mod absent;
+mod clock;
+mod cut;
+mod disk;
+mod forgetful;
 mod killed;
+mod often;
+mod provider;
 
 use crate::support::servers::scratch;
 use crate::world::judge::{Verdict, judge};
