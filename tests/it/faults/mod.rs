@@ -10,6 +10,7 @@ mod forgetful;
 mod killed;
 mod often;
 mod provider;
+mod slow;
 
 use crate::support::servers::scratch;
 use crate::world::judge::{Verdict, judge};
