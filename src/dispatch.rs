@@ -132,8 +132,10 @@ impl Dispatcher {
         let _turn = self.turn(id).await;
         let outcome = self.try_all(id, commands, context).await;
         match outcome {
-            // What stands against the command now may be its own effect, if it was carried out and its answer lost.
+            // What stands against the command now, or leaves nothing to do, may be its own effect, if it was carried out and
+            // its answer lost.
             Err(error) if error.is_about_the_query() => self.carried_out(context).await?.ok_or(error),
+            Ok(outcome) if outcome.events.is_empty() => Ok(self.carried_out(context).await?.unwrap_or(outcome)),
             other => other,
         }
     }
@@ -335,7 +337,8 @@ impl Dispatcher {
     async fn nothing_new(&self, decision: Decision<DonorQuery>) -> Result<Outcome, AttemptError> {
         Ok(Outcome {
             events: Vec::new(),
-            position: self.log.stream_head(DonorQuery::stream(decision.id)).await?,
+            // Whoever did it may have done something to its call as well.
+            position: self.log.query_head(decision.id).await?,
             version: decision.before,
             state: Arc::new(decision.state),
             replayed: false,

@@ -1,5 +1,8 @@
 //! Tells a question that has no answer from a database that cannot answer anything at the moment.
 
+/// What sqlx 0.8 says of a server that closes a new connection without a word, as a proxy does whose own server is away.
+const CLOSED_AT_ONCE: &str = "unexpected response from SSLRequest: 0x00";
+
 /// Whether an error has nothing to do with what was asked, so that waiting may help.
 pub fn is_passing(error: &sqlx::Error) -> bool {
     match error {
@@ -8,6 +11,7 @@ pub fn is_passing(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Protocol(text) => text.starts_with(CLOSED_AT_ONCE),
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing_code(&code)),
         _ => false,
     }
@@ -29,6 +33,13 @@ mod tests {
         assert!(is_passing_code("57P01"));
         assert!(!is_passing_code("23505"));
         assert!(!is_passing_code("22003"));
+    }
+
+    #[test]
+    fn a_proxy_without_its_server_passes() {
+        // Whether sqlx still says so is seen by the test that cuts a node off from PostgreSQL.
+        let text = format!("{CLOSED_AT_ONCE} (sqlx_postgres::connection::tls:95)");
+        assert!(is_passing(&sqlx::Error::Protocol(text)));
     }
 
     #[test]

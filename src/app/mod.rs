@@ -7,6 +7,7 @@ pub mod import;
 mod outside;
 pub mod projections;
 pub mod serve;
+mod waiting;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -35,7 +36,7 @@ use crate::integrations::Outbox;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
 use crate::push::{self, Push, PushSettings, SeatLimits, Sources};
-use crate::{migrate, relay, telemetry};
+use crate::{relay, telemetry};
 
 /// How long requests in flight may take once the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -72,24 +73,23 @@ impl Stage {
 }
 
 impl App {
-    /// Starts a node: brings the schema up to date, starts what its roles ask for, and serves.
+    /// Starts a node: waits for the database, brings its schema up to date, starts what its roles ask for, and serves.
+    /// NATS is not waited for: without it facts are only slower to show.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let started = Instant::now();
         config.check()?;
-        migrate::run(config.database_url.expose()).await?;
         let (listener, address) = listen(config.listen).await?;
         let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
-        log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
         let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
+        let mut probes = vec![nats_probe(bus.clone())];
+        let accounts = waiting::for_database(&config, &log, &reads, &listener, probes.clone()).await?;
         let freshness = Freshness::new(log.clone(), reads.clone());
 
         let (distribution, reading, serving) = (Stage::new("relay"), Stage::new("projector"), Stage::new("server"));
         start_distribution(&config, &distribution, &log, &bus)?;
         start_reading(&config, &reading, &log, &bus, &freshness)?;
-        let accounts = Accounts::open_at(reads.clone(), &config.jwt_secret, &config.public_base_url()).await;
-        let accounts = accounts.context("cannot read the accounts")?;
         reading.tasks.spawn(accounts.clone().follow(reading.stop.clone()));
         let config = Arc::new(config);
         let sources = Sources {
@@ -103,7 +103,7 @@ impl App {
         let dispatcher = Dispatcher::new(log.clone());
         let carrier = outside::carrier(&config, &log, &reads, &freshness, &accounts)?;
         let (devices, rooms) = (carrier.devices.clone(), carrier.rooms.clone());
-        let (reacting, mut probes) = (Stage::new("reactions"), vec![nats_probe(bus.clone())]);
+        let reacting = Stage::new("reactions");
         let deliveries = outside::start(&config, &reacting, &mut probes, &carrier, bus, dispatcher.clone())?;
         let (recorder, noted) = activity::recorder();
         reading.tasks.spawn(activity::keep(reads.clone(), noted, reading.stop.clone()));
@@ -178,10 +178,11 @@ impl App {
 }
 
 /// Takes the address; what it is, should any port have been asked for.
-async fn listen(wanted: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+async fn listen(wanted: SocketAddr) -> anyhow::Result<(Arc<TcpListener>, SocketAddr)> {
     let listener = TcpListener::bind(wanted).await.with_context(|| format!("cannot listen on {wanted}"))?;
     let address = listener.local_addr()?;
-    Ok((listener, address))
+    info!("Listening on {address}");
+    Ok((Arc::new(listener), address))
 }
 
 fn feed_settings(config: &Config) -> PushSettings {

@@ -57,8 +57,8 @@ impl Bounds {
     }
 }
 
-/// Serves until the stop, then lets requests in flight end.
-pub async fn run(listener: TcpListener, router: Router, bounds: Bounds, stop: CancellationToken) {
+/// Serves until the stop, then lets requests in flight end. Nobody is let in any more once the last listener is dropped.
+pub async fn run(listener: Arc<TcpListener>, router: Router, bounds: Bounds, stop: CancellationToken) {
     let (connections, places) = (TaskTracker::new(), Places::new(bounds));
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(bounds.head_patience);

@@ -29,6 +29,8 @@ const NODE: Needed = Needed { names: "Node.js or npm", packages: &["nodejs", "np
 const MAIL_SERVER: Needed =
     Needed { names: "aiosmtpd", packages: &["python3-aiosmtpd"], are_there: servers::has_mail_server };
 
+const FAKETIME: Needed = Needed { names: "faketime", packages: &["faketime"], are_there: servers::has_faketime };
+
 /// Debian's package would start a cluster of its own on port 5432 that nobody asked for. This file, which the package
 /// includes from its own settings, says no; it is there only while the package is being installed.
 const NO_MAIN_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/proof-concierge.conf";
@@ -46,6 +48,11 @@ pub fn ensure_node_installed() -> anyhow::Result<()> {
 /// The same for a mail server, which only tests need.
 pub fn ensure_mail_server_installed() -> anyhow::Result<()> {
     MAIL_SERVER.ensure()
+}
+
+/// The same for a clock that can be set for one process, which only tests need.
+pub fn ensure_faketime_installed() -> anyhow::Result<()> {
+    FAKETIME.ensure()
 }
 
 impl Needed {

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Caller;
+use super::error::ApiError;
 use super::openapi::ReadErrors;
 use super::views::Moment;
 use super::vitals::{Cpu, Machine, Memory, Storage};
@@ -96,6 +98,24 @@ struct Process {
     versions: Value,
     #[schema(value_type = Object)]
     positions: Value,
+}
+
+/// What a node serves that still waits for something: that it is alive, and for what it waits. Everything else is to be
+/// asked again.
+pub fn of_waiting(probes: Vec<Probe>) -> Router {
+    let ready = async move || {
+        let mut report = Report::new();
+        for probe in &probes {
+            report.add(probe.name, &(probe.check)(), false);
+        }
+        (StatusCode::SERVICE_UNAVAILABLE, Json(report))
+    };
+    Router::new()
+        .route("/health", get(ready.clone()))
+        .route("/health/ready", get(ready))
+        .route("/health/ping", get(ping))
+        .route("/health/live", get(live))
+        .fallback(async || ApiError::Unavailable(None))
 }
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -238,7 +258,7 @@ fn alive() -> Json<Alive> {
 }
 
 async fn report(api: &Api, with_words: bool) -> Report {
-    let mut report = Report { status: "ok", info: BTreeMap::new(), error: BTreeMap::new(), details: BTreeMap::new() };
+    let mut report = Report::new();
     let head = tokio::time::timeout(PATIENCE, api.log.head()).await.ok().and_then(Result::ok);
     let database = head.map_or_else(|| Condition::Down("PostgreSQL does not answer".to_owned()), |_| Condition::Up);
     report.add("database", &database, with_words);
@@ -272,6 +292,10 @@ fn read_models(api: &Api, head: i64, delay: Duration) -> Condition {
 }
 
 impl Report {
+    fn new() -> Self {
+        Self { status: "ok", info: BTreeMap::new(), error: BTreeMap::new(), details: BTreeMap::new() }
+    }
+
     /// Adds how much of something is in use, in bytes, if it is known.
     fn measure(&mut self, name: &'static str, used: Option<u64>, with_words: bool) {
         let Some(used) = used else { return };
@@ -361,14 +385,11 @@ fn page(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::{Condition, Report};
     use crate::http::vitals::Storage;
 
     fn report(conditions: &[(&'static str, Condition)], with_words: bool) -> Report {
-        let mut report =
-            Report { status: "ok", info: BTreeMap::new(), error: BTreeMap::new(), details: BTreeMap::new() };
+        let mut report = Report::new();
         for (name, condition) in conditions {
             report.add(name, condition, with_words);
         }

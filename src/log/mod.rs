@@ -10,6 +10,7 @@ mod ids;
 mod imported;
 mod load;
 mod read;
+mod recent;
 mod store;
 mod writer;
 
@@ -43,6 +44,7 @@ struct Inner {
     pool: PgPool,
     codec: codec::Codec,
     writer: writer::Writer,
+    recent: Arc<recent::Recent>,
     caches: load::Caches,
     ids: ids::Ids,
     in_flight: answers::InFlight,
@@ -145,7 +147,9 @@ impl Log {
         let master_key = config.master_key_bytes()?;
         let pool = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        let writer = writer::Writer::start(database::options(&config.database_url, Purpose::Append)?, &tasks);
+        let recent = Arc::<recent::Recent>::default();
+        let options = database::options(&config.database_url, Purpose::Append)?;
+        let writer = writer::Writer::start(options, Arc::clone(&recent), &tasks);
         Ok(Self {
             inner: Arc::new(Inner {
                 codec: codec::Codec::new(pool.clone(), &master_key, &tasks, &closing),
@@ -155,6 +159,7 @@ impl Log {
                 upcasters: upcasters(),
                 pool,
                 writer,
+                recent,
                 tasks,
                 closing,
             }),
@@ -164,6 +169,12 @@ impl Log {
     /// Follows the last position this node appended; a hint to look, never the truth about other nodes.
     pub fn appended(&self) -> watch::Receiver<Position> {
         self.inner.writer.appended()
+    }
+
+    /// The facts after a position that this node appended a moment ago, in order; none if it did not, or not the next one.
+    /// Other nodes may have appended more.
+    pub fn just_appended(&self, after: Position, at_most: usize) -> Vec<StoredEvent> {
+        self.inner.recent.after(after, at_most)
     }
 
     /// Refuses a master key that is not the one this database's facts are sealed under.

@@ -155,6 +155,16 @@ impl Log {
         Ok(found.and_then(|(aggregate_type, aggregate_id)| StreamId::parse(&aggregate_type, &aggregate_id)))
     }
 
+    /// The position of the last fact about a query, of whichever of its streams; [`Position::START`] if there is none.
+    pub async fn query_head(&self, query: QueryId) -> Result<Position, LogError> {
+        let head: Option<i64> =
+            sqlx::query_scalar("select position from events where query_id = $1 order by position desc limit 1")
+                .bind(query.get())
+                .fetch_optional(&self.inner.pool)
+                .await?;
+        Ok(Position(head.unwrap_or_default()))
+    }
+
     /// The facts of one stream, opened, in order.
     pub async fn stream_facts(&self, stream: StreamId) -> Result<Vec<RecordedEvent>, LogError> {
         let sql =

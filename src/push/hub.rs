@@ -241,7 +241,7 @@ impl Registry {
             };
         }
         counter!("feed_frames_total").increment(handed);
-        counter!("feed_slow_consumers_total").increment(slow.len() as u64);
+        counter!("feed_slow_consumers_total", "at" => "hub").increment(slow.len() as u64);
         for id in slow {
             self.leave(id);
         }

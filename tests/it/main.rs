@@ -3,11 +3,16 @@
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
 mod support;
+#[allow(dead_code, reason = "some of it is for the torture run only")]
+#[path = "../world/mod.rs"]
+mod world;
 
 mod audit;
 mod calls;
 mod chats;
 mod contract;
+mod costs;
+mod faults;
 mod feed;
 mod import;
 mod journeys;

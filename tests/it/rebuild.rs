@@ -13,8 +13,9 @@ use proof_concierge::database::{self, Purpose};
 use proof_concierge::projector::rebuild::{RebuildError, rebuild};
 use sqlx::Executor;
 
-use crate::projector::{Nodes, rows, rows_equal_replay};
+use crate::projector::{Nodes, rows_equal_replay};
 use crate::support::stream::{Desk, LIMIT, desk};
+use crate::world::replay::rows;
 
 /// A desk whose read models have applied some histories.
 async fn desk_with_rows() -> (Desk, Nodes) {

@@ -42,7 +42,7 @@ async fn server(bounds: Bounds) -> Server {
     let router = Router::new().route("/", get(who)).route("/slow", get(slow));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(run(listener, router, bounds, stop.clone()));
+    let task = tokio::spawn(run(Arc::new(listener), router, bounds, stop.clone()));
     Server { address, asked, answer, stop, task }
 }
 

@@ -13,6 +13,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::eventually::eventually;
 use crate::support::servers::{scratch, servers};
+use crate::world::nats_program;
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Tells a second process of this binary that it is the one to be killed, and where its servers live.
@@ -23,7 +24,7 @@ fn postgres_in(data_dir: PathBuf) -> PostgresOptions {
 }
 
 fn nats_in(data_dir: PathBuf) -> NatsOptions {
-    NatsOptions { data_dir, port: None, program: None }
+    NatsOptions { data_dir, port: None, program: nats_program() }
 }
 
 #[tokio::test]

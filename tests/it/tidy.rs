@@ -55,7 +55,14 @@ const ROOTS: &[&str] = &["app", "dev", "lib", "main"];
 const KEPT_TO: &[(&str, &[&str], &str)] = &[
     (
         "async_nats::",
-        &["src/bus/", "tests/it/relay/", "tests/it/support/stream.rs"],
+        &[
+            "src/bus/",
+            "tests/it/relay/",
+            "tests/it/faults/forgetful.rs",
+            "tests/it/support/stream.rs",
+            "tests/load/limits.rs",
+            "tests/world/stream.rs",
+        ],
         "give `bus` a function for what you need",
     ),
     ("socketioxide::", &["src/push/socketio/"], "give `push` a function for what you need"),

@@ -38,6 +38,11 @@ pub(crate) fn has_mail_server() -> bool {
     Path::new("/usr/bin/aiosmtpd").exists()
 }
 
+/// Whether a clock can be set for one process.
+pub(crate) fn has_faketime() -> bool {
+    programs::on_path("faketime").is_some()
+}
+
 /// Takes a directory for this process. The lock goes with the returned file, or with the process however it ends.
 pub(crate) fn claim(directory: &Path) -> anyhow::Result<File> {
     let path = directory.join("owner.lock");

@@ -35,6 +35,10 @@ const KNOCK: Duration = Duration::from_millis(100);
 /// themselves. The library cannot close one connection, and after the end of a namespace clients stay away.
 const COME_BACK: &str = "disconnect";
 
+/// How long a client may take to hand on what it was told before it is told to come back. The library for Node.js keeps what
+/// arrives together with garbage until it is back, and hands on a second time what it is told again then.
+const BREATH: Duration = Duration::from_millis(500);
+
 /// How long a client that was told to come back may take to drop its connection.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -176,7 +180,7 @@ impl Teller {
         let (reason, resume_after) = match goodbye {
             Goodbye::Gone => return,
             Goodbye::Slow => {
-                counter!("feed_slow_consumers_total").increment(1);
+                counter!("feed_slow_consumers_total", "at" => "socketio").increment(1);
                 (End::Slow(self.told).to_string(), Some(self.told))
             }
             Goodbye::Feed(end) => (end.to_string(), end.resume_after()),
@@ -188,6 +192,7 @@ impl Teller {
             return;
         }
         if resume_after.is_some() {
+            sleep(BREATH).await;
             self.knock(COME_BACK, &reason).await;
             // Cut short by the client's leave.
             sleep(FAREWELL).await;

@@ -78,3 +78,21 @@ async fn keys_of_different_people_never_meet() {
     let long = long.header("Idempotency-Key", "x".repeat(256)).json(&json!({ "content": "Hi" }));
     ada.send(long).await.expect(400);
 }
+
+#[tokio::test]
+async fn a_repetition_with_nothing_left_to_do_is_answered_as_the_first_time() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (donor, id) = desk.donor("d-1").await;
+    donor.post(&format!("/api/v1/communication/call/{id}/request"), &json!({})).await.expect(201);
+    let begun = ada.post(&format!("/api/v1/communication/call/{id}/accept-request"), &json!({})).await.expect(201);
+    let end = format!("/api/v1/communication/call/{}/end", begun.at("/data/room/name").as_str().unwrap());
+    let end = |key: &'static str| {
+        let request = ada.request(Method::POST, &end).header("Prefer", "respond-async");
+        ada.send(request.header("Idempotency-Key", key))
+    };
+    let (first, second) = (end("end-1").await.expect(202), end("end-1").await.expect(202));
+    assert_eq!(second.header("idempotent-replayed"), "true");
+    assert_eq!(first.at("/position"), second.at("/position"), "the call's last fact is behind the query's");
+    assert_eq!(first.at("/position"), end("end-2").await.expect(202).at("/position"));
+}

@@ -124,6 +124,16 @@ impl FcmStub {
         })
     }
 
+    /// Where it is.
+    pub(crate) fn base_url(&self) -> String {
+        self.base_url.clone()
+    }
+
+    /// The names under which it took messages.
+    pub(crate) fn receipts(&self) -> Vec<String> {
+        (1..=self.messages().len()).map(receipt).collect()
+    }
+
     /// Answers the next message in this way.
     pub(crate) fn answer(&self, say: Say) {
         self.shared.lock().unwrap().answers.push_back(say);
@@ -228,7 +238,12 @@ async fn send(
     }
     let mut shared = stub.shared.lock().unwrap();
     shared.messages.push(body["message"].clone());
-    Json(json!({ "name": format!("projects/{PROJECT}/messages/{}", shared.messages.len()) })).into_response()
+    Json(json!({ "name": receipt(shared.messages.len()) })).into_response()
+}
+
+/// Under which name it took the so-manieth message.
+fn receipt(number: usize) -> String {
+    format!("projects/{PROJECT}/messages/{number}")
 }
 
 /// Exactly one target, only text in `data`, and no key that Google keeps for itself.

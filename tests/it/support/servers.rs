@@ -1,6 +1,7 @@
 //! One PostgreSQL and one nats-server per test process, gone with it together with all they wrote.
 //!
-//! Nothing is taken from the environment: a `DATABASE_URL` in somebody's shell must never be what the tests write to.
+//! Nothing is taken from the environment but `NATS_SERVER`, a program to run instead of the installed nats-server: a
+//! `DATABASE_URL` in somebody's shell must never be what the tests write to.
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -12,6 +13,8 @@ use std::sync::{Mutex, OnceLock};
 
 use proof_concierge::dev::install::ensure_installed;
 use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
+
+use crate::world::nats_program;
 
 /// Names of directories in use; one that is being set up has another name until it is locked.
 const PREFIX: &str = "concierge-tests-";
@@ -39,7 +42,7 @@ pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| {
         let postgres = PostgresOptions { data_dir: scratch("postgres"), durable: false, port: None };
-        let nats = NatsOptions { data_dir: scratch("nats"), port: None, program: None };
+        let nats = NatsOptions { data_dir: scratch("nats"), port: None, program: nats_program() };
         Servers {
             postgres: PrivatePostgres::start(&postgres).unwrap_or_else(|error| panic!("{error:#}")),
             nats: PrivateNats::start(&nats).unwrap_or_else(|error| panic!("{error:#}")),

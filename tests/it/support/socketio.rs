@@ -15,6 +15,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
+use crate::world::node::signal;
+
 /// How long anything may take before the test fails.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -113,9 +115,19 @@ impl Socket {
         }
     }
 
+    /// Every event that came and was not waited for: names and first arguments, in order.
+    pub(crate) fn take_heard(&mut self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.heard)
+    }
+
     /// Waits for the end of the connection and returns the client's reason.
     pub(crate) async fn disconnected(&mut self) -> String {
         self.line_of(&["disconnect"]).await["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// Stops the client's process in the middle of whatever it does, or lets it go on.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        signal(self.child.id().expect("the client runs"), if is_frozen { "STOP" } else { "CONT" });
     }
 
     /// Tears the connection.

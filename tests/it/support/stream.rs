@@ -9,7 +9,6 @@ use aggregates::people::Actor;
 use aggregates::recorded::{Event, Metadata, Position, StreamId};
 use aggregates::testing::random_history;
 use async_nats::jetstream::Context;
-use async_nats::{ConnectOptions, ServerAddr};
 use proof_concierge::bus::Bus;
 use proof_concierge::config::{Config, Secret};
 use proof_concierge::dev::servers::{NatsOptions, PrivateNats};
@@ -20,6 +19,7 @@ use super::database::{TestDatabase, database};
 use super::eventually::eventually;
 use super::node;
 use super::servers::scratch;
+use crate::world::{nats_program, stream};
 
 /// How long a test waits for what should take milliseconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -42,7 +42,8 @@ pub(crate) async fn desk() -> Desk {
 /// A desk with a nats-server of its own, to be killed, and the directory it keeps its streams in.
 pub(crate) async fn desk_with_nats() -> (Desk, PrivateNats, PathBuf) {
     let data_dir = scratch("nats");
-    let nats = PrivateNats::start(&NatsOptions { data_dir: data_dir.clone(), port: None, program: None }).unwrap();
+    let options = NatsOptions { data_dir: data_dir.clone(), port: None, program: nats_program() };
+    let nats = PrivateNats::start(&options).unwrap();
     let database = database().await;
     let config = Config { nats_url: Secret::new(nats.url()), ..node::config(&database) };
     (desk_on(database, config).await, nats, data_dir.join("store"))
@@ -98,30 +99,13 @@ impl Desk {
 
     /// JetStream and the name of the desk's stream, without any of the service's code.
     pub(crate) async fn jetstream(&self) -> (Context, String) {
-        let address: ServerAddr = self.config.nats_url.expose().parse().unwrap();
-        let (user, password) = address.username().zip(address.password()).expect("the test servers ask for a password");
-        let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
-        let client = options.connect(address).await.unwrap();
-        (async_nats::jetstream::new(client), format!("{}_EVENTS", self.config.nats_prefix.to_uppercase()))
+        stream::jetstream(&self.config).await
     }
 
     /// Places and ids of all messages in the stream; nothing of either for what is not a fact.
-    ///
-    /// Asks the stream itself (`direct_get`), not the server's API: nats-server 2.9.10 crashes on a `STREAM.MSG.GET` for a
-    /// stream that is being created at that moment, and the relay creates streams anew while tests look at them.
     pub(crate) async fn in_stream(&self) -> Vec<(i64, Uuid)> {
         let (context, name) = self.jetstream().await;
-        let Ok(stream) = context.get_stream(name).await else { return Vec::new() };
-        let state = stream.cached_info().state.clone();
-        let mut seen = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
-            if let Ok(message) = stream.direct_get(sequence).await {
-                let header = |name: &str| message.headers.get(name).map_or("", |value| value.as_str());
-                let position = header("Concierge-Position").parse().unwrap_or_default();
-                seen.push((position, header("Nats-Msg-Id").parse().unwrap_or_default()));
-            }
-        }
-        seen
+        stream::facts_in(&context, &name).await
     }
 
     /// Waits until the stream holds exactly the facts of the log.
