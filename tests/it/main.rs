@@ -22,6 +22,7 @@ mod relay;
 mod rooms;
 mod serve;
 mod servers;
+mod sharing;
 mod socketio;
 mod stubs;
 mod tail;
