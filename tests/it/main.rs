@@ -19,6 +19,7 @@ mod projector;
 mod reactions;
 mod rebuild;
 mod relay;
+mod roles;
 mod rooms;
 mod serve;
 mod servers;

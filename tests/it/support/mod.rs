@@ -7,5 +7,6 @@ pub(crate) mod eventually;
 pub(crate) mod mailbox;
 pub(crate) mod node;
 pub(crate) mod servers;
+pub(crate) mod service;
 pub(crate) mod socketio;
 pub(crate) mod stream;
