@@ -14,6 +14,7 @@ mod desk;
 mod feed;
 mod growth;
 mod measure;
+mod projectors;
 mod rebuild;
 mod requests;
 
@@ -107,6 +108,9 @@ async fn run(effort: &Effort) {
     }
     if effort.wants("rebuild") {
         rebuild::run(&desk, effort).await;
+    }
+    if effort.wants("projectors") {
+        projectors::run(&desk, effort).await;
     }
     desk.stop();
 }

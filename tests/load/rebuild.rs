@@ -21,7 +21,7 @@ use crate::growth::opening;
 
 /// What happens to a query on an ordinary day: opened, accepted, six messages, resolved.
 const MESSAGES: i64 = 6;
-const FACTS: i64 = MESSAGES + 3;
+pub(crate) const FACTS: i64 = MESSAGES + 3;
 
 pub(crate) async fn run(desk: &Desk, effort: &Effort) {
     println!("rebuild of ordinary days (beside the live copy, swapped at the end)");
@@ -39,7 +39,8 @@ pub(crate) async fn run(desk: &Desk, effort: &Effort) {
     println!();
 }
 
-async fn live(log: &Log) {
+/// Appends an ordinary day.
+pub(crate) async fn live(log: &Log) {
     let id = log.next_query_id().await.unwrap();
     let mut append = opening(id);
     let (by, at) = (StaffRef { id: UserId::new(1), name: "Ada".to_owned() }, clock::now());
