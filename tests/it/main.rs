@@ -5,6 +5,7 @@
 mod support;
 
 mod audit;
+mod backup;
 mod calls;
 mod contract;
 mod feed;

@@ -16,6 +16,9 @@ use super::servers::scratch;
 /// How long a start or a stop may take on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_concierge");
+
 /// What a node can do, as the settings name it.
 const ROLES: [&str; 4] = ["API", "RELAY", "PROJECTOR", "REACTIONS"];
 
@@ -38,8 +41,10 @@ impl Service {
     /// Starts a node with some roles, and waits until it serves.
     pub(crate) async fn start(config: &Config, roles: &[&str]) -> Self {
         let log = scratch("service");
-        let mut command = concierge(config);
-        command.env("CONCIERGE_LISTEN", "127.0.0.1:0").stderr(File::create(&log).unwrap());
+        let mut command = Command::new(PROGRAM);
+        configure(&mut command, config);
+        command.arg("serve").env("CONCIERGE_LISTEN", "127.0.0.1:0");
+        command.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         for role in ROLES {
             command.env(format!("CONCIERGE_ROLES__{role}"), roles.contains(&role).to_string());
         }
@@ -50,6 +55,11 @@ impl Service {
         let serving = text.split_once("Serving on ").unwrap_or_else(|| panic!("the node ended: {text}")).1;
         let address = serving.split_whitespace().next().unwrap();
         Self { client: Client::new(&format!("http://{address}")), child, log }
+    }
+
+    /// Starts a node that does everything.
+    pub(crate) async fn whole(config: &Config) -> Self {
+        Self::start(config, &ROLES).await
     }
 
     /// Nobody, calling this node.
@@ -78,11 +88,9 @@ impl Service {
     }
 }
 
-/// The program with a configuration, as the environment has it: without limits, and with nothing of this process's own.
-fn concierge(config: &Config) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_concierge"));
-    command
-        .arg("serve")
+/// Gives a program the settings of a node, without limits, and nothing of this process's own.
+pub(crate) fn configure(program: &mut Command, config: &Config) {
+    program
         .env_clear()
         .env("DATABASE_URL", config.database_url.expose())
         .env("NATS_URL", config.nats_url.expose())
@@ -93,7 +101,5 @@ fn concierge(config: &Config) -> Command {
         .env("CONCIERGE_LIMITS__LOGIN_PER_MINUTE", "0")
         .env("CONCIERGE_LIMITS__OPEN_PER_MINUTE", "0")
         .env("CONCIERGE_LIMITS__DONOR_PER_MINUTE", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    command
+        .stdin(Stdio::null());
 }

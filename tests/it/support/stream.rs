@@ -98,30 +98,12 @@ impl Desk {
 
     /// JetStream and the name of the desk's stream, without any of the service's code.
     pub(crate) async fn jetstream(&self) -> (Context, String) {
-        let address: ServerAddr = self.config.nats_url.expose().parse().unwrap();
-        let (user, password) = address.username().zip(address.password()).expect("the test servers ask for a password");
-        let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
-        let client = options.connect(address).await.unwrap();
-        (async_nats::jetstream::new(client), format!("{}_EVENTS", self.config.nats_prefix.to_uppercase()))
+        jetstream(&self.config).await
     }
 
     /// Places and ids of all messages in the stream; nothing of either for what is not a fact.
-    ///
-    /// Asks the stream itself (`direct_get`), not the server's API: nats-server 2.9.10 crashes on a `STREAM.MSG.GET` for a
-    /// stream that is being created at that moment, and the relay creates streams anew while tests look at them.
     pub(crate) async fn in_stream(&self) -> Vec<(i64, Uuid)> {
-        let (context, name) = self.jetstream().await;
-        let Ok(stream) = context.get_stream(name).await else { return Vec::new() };
-        let state = stream.cached_info().state.clone();
-        let mut seen = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
-            if let Ok(message) = stream.direct_get(sequence).await {
-                let header = |name: &str| message.headers.get(name).map_or("", |value| value.as_str());
-                let position = header("Concierge-Position").parse().unwrap_or_default();
-                seen.push((position, header("Nats-Msg-Id").parse().unwrap_or_default()));
-            }
-        }
-        seen
+        in_stream(&self.config).await
     }
 
     /// Waits until the stream holds exactly the facts of the log.
@@ -129,4 +111,32 @@ impl Desk {
         let expected = self.in_log().await;
         eventually(LIMIT, async || self.in_stream().await, |seen| *seen == expected).await;
     }
+}
+
+/// JetStream and the name of a configuration's stream, without any of the service's code.
+async fn jetstream(config: &Config) -> (Context, String) {
+    let address: ServerAddr = config.nats_url.expose().parse().unwrap();
+    let (user, password) = address.username().zip(address.password()).expect("the test servers ask for a password");
+    let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+    let client = options.connect(address).await.unwrap();
+    (async_nats::jetstream::new(client), format!("{}_EVENTS", config.nats_prefix.to_uppercase()))
+}
+
+/// Places and ids of all messages in a configuration's stream; nothing of either for what is not a fact.
+///
+/// Asks the stream itself (`direct_get`), not the server's API: nats-server 2.9.10 crashes on a `STREAM.MSG.GET` for a
+/// stream that is being created at that moment, and the relay creates streams anew while tests look at them.
+pub(crate) async fn in_stream(config: &Config) -> Vec<(i64, Uuid)> {
+    let (context, name) = jetstream(config).await;
+    let Ok(stream) = context.get_stream(name).await else { return Vec::new() };
+    let state = stream.cached_info().state.clone();
+    let mut seen = Vec::new();
+    for sequence in state.first_sequence..=state.last_sequence {
+        if let Ok(message) = stream.direct_get(sequence).await {
+            let header = |name: &str| message.headers.get(name).map_or("", |value| value.as_str());
+            let position = header("Concierge-Position").parse().unwrap_or_default();
+            seen.push((position, header("Nats-Msg-Id").parse().unwrap_or_default()));
+        }
+    }
+    seen
 }
