@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::projector::rows;
 use crate::support::desk::{people, query_of};
 use crate::support::eventually::eventually;
+use crate::support::page::block_of;
 use crate::support::servers::scratch;
 use crate::support::service::{PROGRAM, Service, configure};
 use crate::support::stream::in_stream;
@@ -88,7 +89,7 @@ impl Site {
     fn run(&self, mut shell: Command, block: &str, variables: &[(&str, &str)]) {
         configure(&mut shell, &self.config);
         let programs = Path::new(PROGRAM).parent().unwrap().display();
-        shell.args(["-euc", &text_of(block)]).current_dir("/");
+        shell.args(["-euc", &block_of(PAGE, block)]).current_dir("/");
         let of_postgres = self.programs.display();
         shell.env("PATH", format!("{programs}:{of_postgres}:/usr/local/bin:/usr/bin:/bin"));
         for name in ["archive", "base", "dump", "keys"] {
@@ -159,15 +160,6 @@ fn cluster(data_dir: PathBuf) -> PostgresOptions {
 
 fn nats() -> PrivateNats {
     PrivateNats::start(&NatsOptions { data_dir: scratch("nats"), port: None, program: None }).unwrap()
-}
-
-/// The block of the page that begins with its name.
-fn text_of(block: &str) -> String {
-    let start = format!("# {block}\n");
-    let at = PAGE.find(&start).unwrap_or_else(|| panic!("the page has no block {block}"));
-    let indent = PAGE[..at].rsplit('\n').next().unwrap();
-    let end = PAGE[at..].find("```").unwrap();
-    PAGE[at..at + end].lines().map(|line| line.strip_prefix(indent).unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Whom PostgreSQL runs as, if this process is root.

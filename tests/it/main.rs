@@ -14,6 +14,7 @@ mod journeys;
 mod log;
 mod nodes;
 mod notify;
+mod partitions;
 mod people;
 mod projections;
 mod projector;
