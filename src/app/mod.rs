@@ -82,6 +82,7 @@ impl App {
         let log = Log::open_database(&config)?;
         log.check_master_key().await?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
+        let bus = bus.replicated(config.nats_replicas);
         let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
         let freshness = Freshness::new(log.clone(), reads.clone());
 
