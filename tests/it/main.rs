@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod calls;
 mod contract;
+mod deploy;
 mod feed;
 mod import;
 mod journeys;
