@@ -147,12 +147,13 @@ impl Relay {
             wake.appended.mark_unchanged();
             let window = self.read_window(&cursor).await?;
             gauge!("relay_lag_events").set(self.lag(&cursor, &window).await?);
-            if window.is_empty() {
-                if !wake.wait().await {
-                    return Ok(());
-                }
-            } else if self.publish_window(&mut cursor, &window).await? == Progress::Resync {
+            if !window.is_empty() && self.publish_window(&mut cursor, &window).await? == Progress::Resync {
                 counter!("relay_resync_total").increment(1);
+                return Ok(());
+            }
+            // A window that was not full was all there was; what this node appended meanwhile it knows.
+            let is_all = window.len() < MAX_WINDOW && *wake.appended.borrow() <= cursor.position;
+            if is_all && !wake.wait().await {
                 return Ok(());
             }
         }

@@ -22,6 +22,7 @@ use cqrs_es::persist::EventUpcaster;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -30,6 +31,7 @@ pub use load::{Loaded, Logged};
 
 use crate::config::{Config, ConfigError};
 use crate::database::{self, Purpose};
+use crate::grouped::GroupError;
 
 /// The event store. Cheap to clone.
 #[derive(Clone)]
@@ -46,6 +48,7 @@ struct Inner {
     in_flight: answers::InFlight,
     upcasters: Vec<Box<dyn EventUpcaster>>,
     tasks: TaskTracker,
+    closing: CancellationToken,
 }
 
 /// Facts to be appended in one transaction: all or nothing.
@@ -114,6 +117,9 @@ pub enum LogError {
     /// The database said no.
     #[error("database error")]
     Database(#[from] sqlx::Error),
+    /// The database said no to a statement that others shared.
+    #[error("database error")]
+    Shared(#[from] GroupError),
     /// A stored fact could not be understood.
     #[error("event at position {position} is unreadable: {reason}")]
     Unreadable {
@@ -138,11 +144,11 @@ impl Log {
     pub fn open_database(config: &Config) -> Result<Self, LogSetupError> {
         let master_key = config.master_key_bytes()?;
         let pool = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
-        let tasks = TaskTracker::new();
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         let writer = writer::Writer::start(database::options(&config.database_url, Purpose::Append)?, &tasks);
         Ok(Self {
             inner: Arc::new(Inner {
-                codec: codec::Codec::new(pool.clone(), &master_key),
+                codec: codec::Codec::new(pool.clone(), &master_key, &tasks, &closing),
                 caches: load::Caches::new(config.cache_capacity),
                 ids: ids::Ids::default(),
                 in_flight: answers::InFlight::default(),
@@ -150,6 +156,7 @@ impl Log {
                 pool,
                 writer,
                 tasks,
+                closing,
             }),
         })
     }
@@ -168,6 +175,7 @@ impl Log {
     pub async fn close(&self) {
         self.inner.writer.close();
         self.inner.tasks.close();
+        self.inner.closing.cancel();
         self.inner.tasks.wait().await;
         self.inner.pool.close().await;
     }
