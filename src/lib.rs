@@ -9,6 +9,7 @@ pub mod config;
 pub mod database;
 pub mod dev;
 pub mod dispatch;
+pub mod grouped;
 pub mod http;
 pub mod integrations;
 pub mod lease;

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::bus::{Bus, BusError, LastMessage, Link, MAX_WINDOW, Outgoing, Signals, Stop};
+use crate::bus::{Bus, BusError, LastMessage, Link, MAX_WINDOW, Outgoing, Signal, Signals, Stop};
 use crate::lease::{self, Duty};
 use crate::log::{Log, LogError};
 
@@ -29,7 +29,7 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 /// The longest pause between attempts while NATS or the database is away.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// Tells the relay, wherever it runs, that there are new facts.
+/// Tells the relay, wherever it runs, that there are new facts, up to the position in its body.
 const HINT: &str = "appended";
 
 /// Why facts could not be relayed.
@@ -78,7 +78,8 @@ pub async fn run(log: Log, bus: Bus, database: PgConnectOptions, shutdown: Cance
 pub async fn hint(log: Log, bus: Bus, shutdown: CancellationToken) {
     let mut appended = log.appended();
     while let Some(Ok(())) = shutdown.run_until_cancelled(appended.changed()).await {
-        bus.publish_signal(HINT, Vec::new());
+        let last = *appended.borrow();
+        bus.publish_signal(HINT, last.to_string().into_bytes());
     }
 }
 
@@ -109,25 +110,40 @@ struct Wake {
     hints: Option<Signals>,
 }
 
+/// Why an idle relay looks into the log.
+enum Woken {
+    /// This node appended something.
+    Appended,
+    /// Another node may have.
+    Look,
+    /// The connection changed, and the stream may be another one.
+    Moved,
+}
+
 impl Wake {
-    /// Waits for a reason to look into the log; `false` if the connection changed and the stream may be another one.
-    async fn wait(&mut self) -> bool {
+    /// Waits for a reason to look for facts after those that were published.
+    async fn wait(&mut self, published: Position) -> Woken {
         let hint = async {
-            let heard = match &mut self.hints {
-                Some(hints) => hints.next().await,
-                None => None,
-            };
-            if heard.is_none() {
-                std::future::pending::<()>().await;
+            // Most hints are this node's own, about what is published by now.
+            while let Some(signal) = next(&mut self.hints).await {
+                let known = std::str::from_utf8(&signal.body).ok().and_then(|text| text.parse().ok()).map(Position);
+                if known.is_none_or(|appended| appended > published) {
+                    return;
+                }
             }
+            std::future::pending::<()>().await;
         };
         tokio::select! {
-            _ = self.appended.changed() => true,
-            () = hint => true,
-            () = sleep(POLL_EVERY) => true,
-            _ = self.link.changed() => false,
+            _ = self.appended.changed() => Woken::Appended,
+            () = hint => Woken::Look,
+            () = sleep(POLL_EVERY) => Woken::Look,
+            _ = self.link.changed() => Woken::Moved,
         }
     }
+}
+
+async fn next(hints: &mut Option<Signals>) -> Option<Signal> {
+    hints.as_mut()?.next().await
 }
 
 impl Relay {
@@ -143,18 +159,22 @@ impl Relay {
         if !std::mem::take(pause).is_zero() {
             info!(position = cursor.position.0, "Relaying again after position {}", cursor.position);
         }
+        let mut woken = Woken::Look;
         loop {
             wake.appended.mark_unchanged();
-            let window = self.read_window(&cursor).await?;
+            let window = match woken {
+                Woken::Appended => self.next_window(&cursor).await?,
+                Woken::Look => self.read_window(&cursor).await?,
+                Woken::Moved => return Ok(()),
+            };
             gauge!("relay_lag_events").set(self.lag(&cursor, &window).await?);
-            if window.is_empty() {
-                if !wake.wait().await {
-                    return Ok(());
-                }
-            } else if self.publish_window(&mut cursor, &window).await? == Progress::Resync {
+            if !window.is_empty() && self.publish_window(&mut cursor, &window).await? == Progress::Resync {
                 counter!("relay_resync_total").increment(1);
                 return Ok(());
             }
+            // A window that was not full was all there was; what this node appended meanwhile it knows.
+            let is_all = window.len() < MAX_WINDOW && *wake.appended.borrow() <= cursor.position;
+            woken = if is_all { wake.wait(cursor.position).await } else { Woken::Appended };
         }
     }
 
@@ -185,6 +205,12 @@ impl Relay {
     /// The facts that come next.
     pub async fn read_window(&self, cursor: &Cursor) -> Result<Vec<StoredEvent>, RelayError> {
         Ok(self.log.read_after(cursor.position, MAX_WINDOW.cast_signed() as i64).await?)
+    }
+
+    /// The same after this node appended: usually it still knows what.
+    async fn next_window(&self, cursor: &Cursor) -> Result<Vec<StoredEvent>, RelayError> {
+        let known = self.log.just_appended(cursor.position, MAX_WINDOW);
+        if known.is_empty() { self.read_window(cursor).await } else { Ok(known) }
     }
 
     /// Publishes facts behind the cursor and moves it behind those that are in the stream for certain.

@@ -10,14 +10,14 @@ pub const MAX_LIMIT: i64 = 200;
 pub const MAX_DEPTH: i64 = 10_000;
 
 /// A page: at most [`MAX_LIMIT`] rows after a cursor, or at an offset no deeper than [`MAX_DEPTH`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Page<Cursor> {
     limit: i64,
     start: Start<Cursor>,
 }
 
 /// Where a page begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Start<Cursor> {
     /// After this many rows.
     Offset(i64),

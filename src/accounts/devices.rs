@@ -179,6 +179,21 @@ impl Devices {
         rows.iter().map(device).collect()
     }
 
+    /// The devices of many donors, each in one session.
+    pub async fn of_donors(&self, donors: &[(&DonorId, DonorSession)]) -> sqlx::Result<Vec<(DonorSession, Device)>> {
+        let rows = sqlx::query(
+            "select d.donor_session, d.id, d.kind, d.value
+             from unnest($1::text[], $2::uuid[]) as asked (donor_id, donor_session)
+             join devices d on d.donor_id = asked.donor_id and d.donor_session = asked.donor_session
+             order by d.last_seen_at desc",
+        )
+        .bind(donors.iter().map(|(donor, _)| donor.as_str()).collect::<Vec<_>>())
+        .bind(donors.iter().map(|(_, session)| session.0).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok((DonorSession(row.try_get("donor_session")?), device(row)?))).collect()
+    }
+
     /// Forgets a device: the push service said that it is gone.
     pub async fn forget(&self, id: i64) -> sqlx::Result<()> {
         sqlx::query("delete from devices where id = $1").bind(id).execute(&self.pool).await?;

@@ -31,7 +31,7 @@ use crate::database::{self, Purpose};
 use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Lookups};
 use crate::integrations::Outbox;
 use crate::log::Log;
 use crate::projector::{Freshness, Projector};
@@ -118,6 +118,7 @@ impl App {
             rooms,
             deliveries,
             outbox: Outbox::new(reads.clone()),
+            lookups: Lookups::start(&reads, &accounts, &reading.tasks, &reading.stop),
             reads,
             limits: Limits::new(config.limits),
             probes,

@@ -35,7 +35,8 @@ pub(super) fn start(
     dispatcher: Dispatcher,
 ) -> anyhow::Result<Deliveries> {
     let pool = database::pool(&config.database_url, Purpose::Append, CONNECTIONS)?;
-    let reactions = Reactions::new(carrier.log.clone(), pool);
+    let relaxed = database::pool(&config.database_url, Purpose::Project, CONNECTIONS)?;
+    let reactions = Reactions::new(carrier.log.clone(), pool, relaxed);
     let deliveries = reactions.deliveries();
     if config.roles.reactions {
         probes.push(probe(reactions.trouble()));

@@ -11,13 +11,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
-use projections::queries::{self, QueryRow};
+use projections::queries::QueryRow;
 use tracing::warn;
 
 use super::error::ApiError;
 use super::layers::{ClientAddress, RequestId};
+use super::lookups::Conversation;
 use super::{Api, answer, views};
 use crate::dispatch::{CommandContext, Outcome};
+use crate::grouped::GroupError;
 use crate::log::CommandKey;
 
 /// What came with a request that wants something done.
@@ -110,13 +112,19 @@ impl Errand {
         if !self.is_shown(query, outcome.position).await {
             return Ok(None);
         }
-        match queries::find(&self.api.reads, query).await {
-            Err(error) if projections::is_passing(&error) => {
-                warn!(%error, query.id = %query, "Cannot show query {query} after a command");
-                Ok(None)
-            }
-            found => Ok(found?),
+        if_there_now(query, self.api.lookups.query(query).await)
+    }
+
+    /// The same, with the end of the conversation.
+    pub(super) async fn shown_with_messages(
+        &self,
+        query: QueryId,
+        outcome: &Outcome,
+    ) -> Result<Option<Arc<Conversation>>, ApiError> {
+        if !self.is_shown(query, outcome.position).await {
+            return Ok(None);
         }
+        if_there_now(query, self.api.lookups.conversation(query).await)
     }
 
     /// Answers a staff member with the query after their command.
@@ -129,6 +137,17 @@ impl Errand {
         let Some(row) = self.shown(query, outcome).await? else { return Ok(answer::later(query.get(), outcome)) };
         let data = views::StaffQuery::new(&row, &self.api.accounts.list());
         Ok(answer::of_command(&row, answer::enveloped(self.success(), data, message), outcome))
+    }
+}
+
+/// What was looked up after a command: that the database is away for a moment makes the answer a later one, not a failure.
+fn if_there_now<T>(query: QueryId, found: Result<Option<T>, GroupError>) -> Result<Option<T>, ApiError> {
+    match found {
+        Err(error) if projections::is_passing(error.cause()) => {
+            warn!(%error, query.id = %query, "Cannot show query {query} after a command");
+            Ok(None)
+        }
+        found => Ok(found?),
     }
 }
 

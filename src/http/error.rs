@@ -20,6 +20,7 @@ use tracing::{debug, error};
 use crate::accounts::devices::DeviceError;
 use crate::accounts::{AccountError, LoginError, PictureError, TokenError};
 use crate::dispatch::DispatchError;
+use crate::grouped::GroupError;
 use crate::integrations::calls::ProviderError;
 use crate::log::LogError;
 
@@ -375,6 +376,7 @@ impl From<LogError> for ApiError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Database(error) => error.into(),
+            LogError::Shared(error) => error.into(),
             error @ (LogError::OutcomeUnknown | LogError::Closed) => Self::Unavailable(Some(error.into())),
             error @ (LogError::Unreadable { .. } | LogError::WrongMasterKey) => Self::Internal(Some(error.into())),
         }
@@ -384,6 +386,16 @@ impl From<LogError> for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         if projections::is_passing(&error) {
+            Self::Unavailable(Some(error.into()))
+        } else {
+            Self::Internal(Some(error.into()))
+        }
+    }
+}
+
+impl From<GroupError> for ApiError {
+    fn from(error: GroupError) -> Self {
+        if projections::is_passing(error.cause()) {
             Self::Unavailable(Some(error.into()))
         } else {
             Self::Internal(Some(error.into()))

@@ -14,7 +14,8 @@ use futures_util::future::join_all;
 use projections::calls::{self, CallRow};
 use projections::messages::MessageRow;
 use projections::queries::QueryRow;
-use projections::requests;
+use projections::requests::{self, RequestRow};
+use projections::{ReadError, ReadPool};
 use tracing::warn;
 
 use super::Api;
@@ -47,18 +48,29 @@ pub(super) async fn calls_shown(
     queries: &[QueryRow],
     reader: Reader<'_>,
 ) -> Result<CallsShown, ApiError> {
+    let (mut sessions, asked) = told(&api.reads, messages).await?;
+    let passes = passes(api, &mut sessions, queries, reader).await;
+    Ok(CallsShown::new(sessions, &asked, passes))
+}
+
+/// The same for somebody who only looks.
+pub(super) async fn calls_told(reads: &ReadPool, messages: &[MessageRow]) -> Result<CallsShown, ReadError> {
+    let (sessions, asked) = told(reads, messages).await?;
+    Ok(CallsShown::new(sessions, &asked, BTreeMap::new()))
+}
+
+async fn told(reads: &ReadPool, messages: &[MessageRow]) -> Result<(Vec<CallRow>, Vec<RequestRow>), ReadError> {
     let call_ids: BTreeSet<CallId> = messages.iter().filter_map(|message| message.call_id).collect();
     let asked = messages.iter().filter(|message| message.call_id.is_none());
     let request_ids: BTreeSet<CallRequestId> = asked.filter_map(|message| message.call_request_id).collect();
     let (mut sessions, mut asked) = (Vec::new(), Vec::new());
     if !call_ids.is_empty() {
-        sessions = calls::of_ids(&api.reads, &Vec::from_iter(call_ids)).await?;
+        sessions = calls::of_ids(reads, &Vec::from_iter(call_ids)).await?;
     }
     if !request_ids.is_empty() {
-        asked = requests::of_ids(&api.reads, &Vec::from_iter(request_ids)).await?;
+        asked = requests::of_ids(reads, &Vec::from_iter(request_ids)).await?;
     }
-    let passes = passes(api, &mut sessions, queries, reader).await;
-    Ok(CallsShown::new(sessions, &asked, passes))
+    Ok((sessions, asked))
 }
 
 async fn passes(

@@ -20,6 +20,7 @@ mod lenient;
 pub mod limits;
 mod login;
 mod logs;
+mod lookups;
 mod messages;
 mod openapi;
 mod outbox;
@@ -59,6 +60,7 @@ use crate::projector::Freshness;
 use crate::reactions::Deliveries;
 
 pub use self::layers::{ClientAddress, RequestId};
+pub use self::lookups::Lookups;
 
 /// The most bytes of a body, as in the old system.
 const BODY_LIMIT: usize = 100 * 1024;
@@ -87,6 +89,8 @@ pub struct Api {
     pub outbox: Outbox,
     /// Connections whose `search_path` begins with the read models' schema.
     pub reads: ReadPool,
+    /// What nearly every answer shows, for all requests at once.
+    pub lookups: Lookups,
     /// The settings.
     pub config: Arc<Config>,
     /// How much one caller may ask for.

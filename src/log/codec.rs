@@ -16,9 +16,12 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use moka::sync::Cache;
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::LogError;
+use crate::grouped::Grouped;
 
 /// How many data keys stay in memory.
 const CACHED_KEYS: u64 = 20_000;
@@ -32,7 +35,11 @@ pub(super) struct Codec {
     master: Arc<XChaCha20Poly1305>,
     by_id: Cache<Uuid, Option<DataKey>>,
     by_donor: Cache<DonorId, DataKey>,
+    stored: Grouped<DonorId, StoredKey>,
 }
+
+/// A row of `donor_keys`: the key's id, and the key under the master key.
+type StoredKey = (Uuid, Vec<u8>);
 
 /// A donor's data key, ready for use.
 #[derive(Clone)]
@@ -60,9 +67,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Codec {
-    pub(super) fn new(pool: PgPool, master_key: &[u8; 32]) -> Self {
+    pub(super) fn new(pool: PgPool, master_key: &[u8; 32], tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let donors = pool.clone();
         Self {
             pool,
+            stored: Grouped::start(tasks, stop, 1, move |ids: Vec<DonorId>| stored_keys(donors.clone(), ids)),
             master: Arc::new(XChaCha20Poly1305::new(&Key::from(*master_key))),
             by_id: Cache::builder().max_capacity(CACHED_KEYS).time_to_live(KEY_LIFETIME).build(),
             by_donor: Cache::builder().max_capacity(CACHED_KEYS).time_to_live(KEY_LIFETIME).build(),
@@ -74,12 +83,7 @@ impl Codec {
         if let Some(key) = self.by_donor.get(donor) {
             return Ok((key, None));
         }
-        let stored: Option<(Uuid, Vec<u8>)> =
-            sqlx::query_as("select id, wrapped from donor_keys where donor_id = $1 order by created_at desc limit 1")
-                .bind(donor.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
-        if let Some((id, wrapped)) = stored {
+        if let Some((id, wrapped)) = self.stored.find(donor.clone()).await? {
             let key = self.unwrap_key(id, donor.as_str(), &wrapped)?;
             self.learn(donor, &key);
             return Ok((key, None));
@@ -216,6 +220,18 @@ impl Codec {
             .ok_or(LogError::WrongMasterKey)?;
         Ok(DataKey { id, cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(bytes))) })
     }
+}
+
+/// The key that each donor's text is sealed with: the last one made.
+async fn stored_keys(pool: PgPool, donors: Vec<DonorId>) -> Result<HashMap<DonorId, StoredKey>, sqlx::Error> {
+    let rows: Vec<(String, Uuid, Vec<u8>)> = sqlx::query_as(
+        "select distinct on (donor_id) donor_id, id, wrapped from donor_keys \
+         where donor_id = any($1) order by donor_id, created_at desc",
+    )
+    .bind(donors.iter().map(DonorId::as_str).collect::<Vec<_>>())
+    .fetch_all(&pool)
+    .await?;
+    Ok(rows.into_iter().map(|(donor, id, wrapped)| (DonorId::new(donor), (id, wrapped))).collect())
 }
 
 /// Why a payload did not open: what is stored makes no sense, or its key could not be looked up just now.

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use aggregates::call_session::CallSession;
+use aggregates::donor_query::DonorQuery;
 use aggregates::ids::{CallId, CallRequestId, MessageId, QueryId};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
@@ -40,9 +42,11 @@ impl Block {
 }
 
 impl Log {
-    /// A query id nobody has.
+    /// A query id nobody has. The log need not be asked what it knows of it.
     pub async fn next_query_id(&self) -> Result<QueryId, LogError> {
-        self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(QueryId::new)
+        let id = self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(QueryId::new)?;
+        self.keep_new::<DonorQuery>(id);
+        Ok(id)
     }
 
     /// A message id nobody has.
@@ -50,9 +54,11 @@ impl Log {
         self.inner.ids.messages.next(&self.inner.pool, "message_ids").await.map(MessageId::new)
     }
 
-    /// A call id nobody has.
+    /// A call id nobody has. The log need not be asked what it knows of it.
     pub async fn next_call_id(&self) -> Result<CallId, LogError> {
-        self.inner.ids.calls.next(&self.inner.pool, "call_ids").await.map(CallId::new)
+        let id = self.inner.ids.calls.next(&self.inner.pool, "call_ids").await.map(CallId::new)?;
+        self.keep_new::<CallSession>(id);
+        Ok(id)
     }
 
     /// A call request id nobody has.

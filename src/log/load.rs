@@ -187,6 +187,11 @@ impl Log {
         A::cache(&self.inner.caches).insert(A::stream(id), loaded);
     }
 
+    /// Remembers that an aggregate has no facts yet.
+    pub(super) fn keep_new<A: Logged>(&self, id: A::Id) {
+        A::cache(&self.inner.caches).insert(A::stream(id), Loaded { state: Arc::default(), version: 0 });
+    }
+
     /// Forgets what memory knows of an aggregate, so that the next load reads the log.
     pub fn forget<A: Logged>(&self, id: A::Id) {
         A::cache(&self.inner.caches).invalidate(&A::stream(id));

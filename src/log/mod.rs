@@ -10,6 +10,7 @@ mod ids;
 mod imported;
 mod load;
 mod read;
+mod recent;
 mod store;
 mod writer;
 
@@ -22,6 +23,7 @@ use cqrs_es::persist::EventUpcaster;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -30,6 +32,7 @@ pub use load::{Loaded, Logged};
 
 use crate::config::{Config, ConfigError};
 use crate::database::{self, Purpose};
+use crate::grouped::GroupError;
 
 /// The event store. Cheap to clone.
 #[derive(Clone)]
@@ -41,11 +44,13 @@ struct Inner {
     pool: PgPool,
     codec: codec::Codec,
     writer: writer::Writer,
+    recent: Arc<recent::Recent>,
     caches: load::Caches,
     ids: ids::Ids,
     in_flight: answers::InFlight,
     upcasters: Vec<Box<dyn EventUpcaster>>,
     tasks: TaskTracker,
+    closing: CancellationToken,
 }
 
 /// Facts to be appended in one transaction: all or nothing.
@@ -114,6 +119,9 @@ pub enum LogError {
     /// The database said no.
     #[error("database error")]
     Database(#[from] sqlx::Error),
+    /// The database said no to a statement that others shared.
+    #[error("database error")]
+    Shared(#[from] GroupError),
     /// A stored fact could not be understood.
     #[error("event at position {position} is unreadable: {reason}")]
     Unreadable {
@@ -138,18 +146,22 @@ impl Log {
     pub fn open_database(config: &Config) -> Result<Self, LogSetupError> {
         let master_key = config.master_key_bytes()?;
         let pool = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
-        let tasks = TaskTracker::new();
-        let writer = writer::Writer::start(database::options(&config.database_url, Purpose::Append)?, &tasks);
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        let recent = Arc::<recent::Recent>::default();
+        let options = database::options(&config.database_url, Purpose::Append)?;
+        let writer = writer::Writer::start(options, Arc::clone(&recent), &tasks);
         Ok(Self {
             inner: Arc::new(Inner {
-                codec: codec::Codec::new(pool.clone(), &master_key),
+                codec: codec::Codec::new(pool.clone(), &master_key, &tasks, &closing),
                 caches: load::Caches::new(config.cache_capacity),
                 ids: ids::Ids::default(),
                 in_flight: answers::InFlight::default(),
                 upcasters: upcasters(),
                 pool,
                 writer,
+                recent,
                 tasks,
+                closing,
             }),
         })
     }
@@ -157,6 +169,12 @@ impl Log {
     /// Follows the last position this node appended; a hint to look, never the truth about other nodes.
     pub fn appended(&self) -> watch::Receiver<Position> {
         self.inner.writer.appended()
+    }
+
+    /// The facts after a position that this node appended a moment ago, in order; none if it did not, or not the next one.
+    /// Other nodes may have appended more.
+    pub fn just_appended(&self, after: Position, at_most: usize) -> Vec<StoredEvent> {
+        self.inner.recent.after(after, at_most)
     }
 
     /// Refuses a master key that is not the one this database's facts are sealed under.
@@ -168,6 +186,7 @@ impl Log {
     pub async fn close(&self) {
         self.inner.writer.close();
         self.inner.tasks.close();
+        self.inner.closing.cancel();
         self.inner.tasks.wait().await;
         self.inner.pool.close().await;
     }

@@ -7,6 +7,7 @@
 mod batch;
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aggregates::recorded::{Position, StoredEvent, StreamId};
@@ -20,6 +21,7 @@ use tracing::{error, warn};
 
 use super::answers::CommandKey;
 use super::codec::NewDataKey;
+use super::recent::Recent;
 use super::{AppendError, LogError};
 
 /// How many commands may wait. One more is refused, so that nobody waits long for nothing.
@@ -76,11 +78,11 @@ struct Queued {
 
 impl Writer {
     /// Starts the writer's task. It connects when the first command comes.
-    pub(super) fn start(options: PgConnectOptions, tasks: &TaskTracker) -> Self {
+    pub(super) fn start(options: PgConnectOptions, recent: Arc<Recent>, tasks: &TaskTracker) -> Self {
         let (queue, commands) = mpsc::channel(QUEUE);
         let (announce, appended) = watch::channel(Position::START);
         let closing = CancellationToken::new();
-        let task = Task { options, connection: None, announce, backlog: VecDeque::new() };
+        let task = Task { options, connection: None, recent, announce, backlog: VecDeque::new() };
         tasks.spawn(task.run(commands, closing.clone()));
         Self { queue, appended, closing }
     }
@@ -112,6 +114,7 @@ impl Writer {
 struct Task {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
+    recent: Arc<Recent>,
     announce: watch::Sender<Position>,
     backlog: VecDeque<Queued>,
 }
@@ -258,12 +261,23 @@ impl Task {
         let connection = self.connect().await?;
         match batch::append(connection, jobs).await {
             Ok(outcome) => {
+                self.remember(jobs, &outcome.verdicts);
                 if let Some(last) = outcome.last {
                     self.announce.send_replace(last);
                 }
                 Ok(outcome.verdicts)
             }
             Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Keeps what was recorded for the relay.
+    fn remember(&self, jobs: &[Job], verdicts: &[Verdict]) {
+        for (job, verdict) in jobs.iter().zip(verdicts) {
+            let Ok(Written::Recorded { first, at }) = verdict else { continue };
+            for (Row { event, .. }, position) in job.rows.iter().zip(first.0..) {
+                self.recent.push(StoredEvent { position: Position(position), recorded_at: *at, ..event.clone() });
+            }
         }
     }
 

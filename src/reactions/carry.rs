@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aggregates::ids::{CallId, UserId};
 use aggregates::personal::Personal;
-use aggregates::policy::{Alert, Audience, Letter};
+use aggregates::policy::{Alert, Letter};
 use aggregates::recorded::Partition;
 use aggregates::vocabulary::QueryStatus;
 use projections::queries::QueryRow;
@@ -31,11 +31,11 @@ use crate::log::Log;
 use crate::projector::Freshness;
 
 /// How long a delivery waits for the read models before it makes room for another.
-const FRESH_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const FRESH_WITHIN: Duration = Duration::from_secs(2);
 
 /// After how long it asks again; longer if a read model is stopped and waits for an operator.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-const ASK_AGAIN_STOPPED: Duration = Duration::from_secs(30);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const ASK_AGAIN_STOPPED: Duration = Duration::from_secs(30);
 
 /// What carrying takes. Cheap to clone.
 #[derive(Clone)]
@@ -86,18 +86,12 @@ impl Carrier {
         if let (Matter::Room(RoomMatter::CloseRoom), Target::Room(call)) = (&payload.matter, target) {
             return self.close_room(call).await;
         }
-        let Some(query) = queries::find(&self.reads, delivery.query).await? else {
-            return Ok(skipped("the query was deleted"));
-        };
-        if query.donor == Personal::Erased(true).as_str() {
-            return Ok(skipped("the donor was erased"));
-        }
-        if let Some(why) = outdated(&payload.matter, &query) {
+        let query = queries::find(&self.reads, delivery.query).await?;
+        if let Some(why) = prevented(&payload.matter, query.as_ref()) {
             return Ok(skipped(why));
         }
+        let Some(query) = query else { return Ok(unknown()) };
         match (&payload.matter, target) {
-            (Matter::Push(_), Target::Audience(to)) => Ok(each(self.devices_of(to, &query).await?)),
-            (Matter::Mail(_), Target::Audience(to)) => Ok(each(self.mailboxes_of(to, &query))),
             (Matter::Push(alert), Target::StaffDevice(person, id)) => {
                 let devices = self.devices.of_staff(&[person]).await?;
                 let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
@@ -119,8 +113,12 @@ impl Carrier {
                 let mail = letters::letter(letter, to, &facts, &self.frontend_url);
                 Ok(verdict(self.mailer.send(&mail, &format!("delivery-{}", delivery.id)).await))
             }
-            (Matter::Push(_), Target::Mailbox(_) | Target::Room(_))
-            | (Matter::Mail(_), Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_))
+            // An audience is not told but spread.
+            (Matter::Push(_), Target::Audience(_) | Target::Mailbox(_) | Target::Room(_))
+            | (
+                Matter::Mail(_),
+                Target::Audience(_) | Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_),
+            )
             | (Matter::Room(_), _) => Ok(unknown()),
         }
     }
@@ -151,42 +149,19 @@ impl Carrier {
         })
     }
 
-    /// The devices of an audience.
-    async fn devices_of(&self, to: Audience, query: &QueryRow) -> Result<Vec<Target>, sqlx::Error> {
-        let Some(people) = self.staff_of(to, query) else {
-            let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
-            return Ok(devices.iter().map(|device| Target::DonorDevice(device.id)).collect());
-        };
-        let people: Vec<_> = people.iter().map(|person| person.id).collect();
-        let devices = self.devices.of_staff(&people).await?;
-        Ok(devices.iter().map(|(person, device)| Target::StaffDevice(*person, device.id)).collect())
-    }
-
-    /// The mailboxes of an audience. Donors have none that the desk knows.
-    fn mailboxes_of(&self, to: Audience, query: &QueryRow) -> Vec<Target> {
-        let people = self.staff_of(to, query).unwrap_or_default();
-        people.iter().filter(|person| person.email.is_some()).map(|person| Target::Mailbox(person.id)).collect()
-    }
-
-    /// The staff members of an audience who are at work; nothing if it is the donor.
-    fn staff_of(&self, to: Audience, query: &QueryRow) -> Option<Vec<Arc<User>>> {
-        let all = || self.accounts.list().values().filter(|user| user.is_active).cloned().collect();
-        let one = |id: Option<UserId>| -> Vec<_> { id.and_then(|id| self.addressee(id)).into_iter().collect() };
-        let holder = query.standing.assigned_to_id;
-        match to {
-            Audience::AllStaff => Some(all()),
-            Audience::Staff(id) => Some(one(Some(id))),
-            Audience::Holder => Some(one(holder)),
-            // A holder whose account was switched off is as good as none.
-            Audience::HolderOrAllStaff => Some(one(holder)).filter(|holder| !holder.is_empty()).or_else(|| Some(all())),
-            Audience::Donor => None,
-        }
-    }
-
     /// A staff member whose account is in use.
-    fn addressee(&self, id: UserId) -> Option<Arc<User>> {
+    pub(super) fn addressee(&self, id: UserId) -> Option<Arc<User>> {
         self.accounts.find(id).filter(|user| user.is_active)
     }
+}
+
+/// Why nobody is to be told any more, if that is so.
+pub(super) fn prevented(matter: &Matter, query: Option<&QueryRow>) -> Option<&'static str> {
+    let Some(query) = query else { return Some("the query was deleted") };
+    if query.donor == Personal::Erased(true).as_str() {
+        return Some("the donor was erased");
+    }
+    outdated(matter, query)
 }
 
 /// Why there is no reason any more, if that is so.
@@ -229,15 +204,11 @@ fn verdict(outcome: Outcome) -> Verdict {
     }
 }
 
-fn each(targets: Vec<Target>) -> Verdict {
-    if targets.is_empty() { skipped("nobody to tell") } else { Verdict::Each(targets) }
-}
-
-fn skipped(why: &str) -> Verdict {
+pub(super) fn skipped(why: &str) -> Verdict {
     Verdict::Skipped(why.to_owned())
 }
 
 /// A newer version wrote it. It is left for a node of that version.
-fn unknown() -> Verdict {
+pub(super) fn unknown() -> Verdict {
     Verdict::Again { after: Duration::ZERO, why: "this version does not know it".to_owned() }
 }

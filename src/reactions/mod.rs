@@ -13,6 +13,7 @@ mod compose;
 mod deliveries;
 mod plan;
 mod planner;
+mod spread;
 mod store;
 mod target;
 mod timers;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use self::spread::Spreader;
 use self::store::{Backlog, Store};
 use self::work::Workers;
 use crate::bus::Bus;
@@ -57,14 +59,17 @@ const OVERDUE_WARNING: f64 = 60.0;
 pub struct Reactions {
     log: Log,
     pool: PgPool,
+    relaxed: PgPool,
     planned: watch::Sender<()>,
     trouble: watch::Sender<Option<String>>,
 }
 
 impl Reactions {
-    /// Reactions whose rows are written through a pool whose commits are durable.
-    pub fn new(log: Log, pool: PgPool) -> Self {
-        Self { log, pool, planned: watch::Sender::new(()), trouble: watch::Sender::new(None) }
+    /// Reactions whose sendings are recorded through a pool whose commits are durable. What is planned and spread, and
+    /// would be again, goes through the `relaxed` one, whose commits do not wait for the disk: a sending that is recorded
+    /// makes durable all that was written before it.
+    pub fn new(log: Log, pool: PgPool, relaxed: PgPool) -> Self {
+        Self { log, pool, relaxed, planned: watch::Sender::new(()), trouble: watch::Sender::new(None) }
     }
 
     /// What staff see of them; also on nodes that carry nothing.
@@ -87,6 +92,12 @@ impl Reactions {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
+        let spreader = Spreader {
+            store: Store::new(self.relaxed.clone()),
+            carrier: carrier.clone(),
+            planned: self.planned.clone(),
+        };
+        tasks.spawn(spreader.run(stop.clone()));
         for channel in Channel::ALL {
             let workers = Workers {
                 channel: *channel,
@@ -98,7 +109,7 @@ impl Reactions {
         }
         let timers = Timers::new(self.pool.clone(), self.log.clone(), dispatcher);
         tasks.spawn(timers.run(self.planned.subscribe(), stop.clone()));
-        let planner = Planner::new(self.log.clone(), bus, self.pool.clone(), self.planned.clone());
+        let planner = Planner::new(self.log.clone(), bus, self.relaxed.clone(), self.planned.clone());
         let until = stop.clone();
         tasks.spawn(async move { lease::hold(&database, Duty::Planner, &until, || planner.run()).await });
         tasks.spawn(sweep(Store::new(self.pool.clone()), stop.clone()));

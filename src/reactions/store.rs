@@ -34,6 +34,7 @@ pub(super) struct Delivery {
     pub(super) id: i64,
     pub(super) position: Position,
     pub(super) query: QueryId,
+    pub(super) channel: Channel,
     pub(super) target: String,
     pub(super) payload: serde_json::Value,
     /// How often it was taken, this time included.
@@ -85,157 +86,181 @@ impl Store {
     /// Writes a plan down and moves the checkpoint; `false`, and nothing is written, if another planner moved it before.
     pub(super) async fn keep(&self, plan: &Plan, from: Position, to: Position) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let moved = sqlx::query("update reaction_checkpoint set position = $2 where position = $1")
-            .bind(from.0)
-            .bind(to.0)
-            .execute(&mut *transaction)
-            .await?;
-        if moved.rows_affected() == 0 {
-            return Ok(false);
+        if !plan.timers.is_empty() {
+            timers::keep(&mut transaction, &plan.timers).await?;
         }
         let rows = &plan.deliveries;
-        sqlx::query(
-            "insert into deliveries (position, query_id, effect, channel, target, payload, due_at, expires_at)
-             select position, query_id, effect, channel, target, payload, now(), expires_at
-             from unnest(
-                 $1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[]
-             ) as planned (position, query_id, effect, channel, target, payload, expires_at)
-             on conflict (position, effect, target) do nothing",
+        let (moved,): (bool,) = sqlx::query_as(
+            "with moved as (
+                 update reaction_checkpoint
+                 set position = $2
+                 where position = $1
+                 returning position
+             ),
+             planned as (
+                 insert into deliveries (
+                     position, query_id, effect, channel, target, is_whole, payload, due_at, expires_at
+                 )
+                 select planned.position, query_id, effect, channel, target, is_whole, payload, now(), expires_at
+                 from moved
+                 cross join unnest(
+                     $3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::boolean[], $9::jsonb[],
+                     $10::timestamptz[]
+                 ) as planned (position, query_id, effect, channel, target, is_whole, payload, expires_at)
+                 on conflict (position, effect, target) do nothing
+             )
+             select exists (select from moved)",
         )
-        .bind(rows.iter().map(|row| row.position.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.query.get()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.effect).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.channel.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.target.to_string()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| sqlx::types::Json(&row.payload)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.expires_at).collect::<Vec<_>>())
-        .execute(&mut *transaction)
+        .bind(from.0)
+        .bind(to.0)
+        .bind(column(rows, |row| row.position.0))
+        .bind(column(rows, |row| row.query.get()))
+        .bind(column(rows, |row| row.effect))
+        .bind(column(rows, |row| row.channel.as_str()))
+        .bind(column(rows, |row| row.target.to_string()))
+        .bind(column(rows, |row| matches!(row.target, Target::Audience(_))))
+        .bind(column(rows, |row| sqlx::types::Json(&row.payload)))
+        .bind(column(rows, |row| row.expires_at))
+        .fetch_one(&mut *transaction)
         .await?;
-        timers::keep(&mut transaction, &plan.timers).await?;
-        transaction.commit().await?;
-        Ok(true)
+        if moved {
+            transaction.commit().await?;
+        }
+        Ok(moved)
     }
 
-    /// Takes deliveries that are due, for as long as `lease`.
+    /// Takes deliveries of a channel that are due, each for one device, person or room, for as long as `lease`.
     pub(super) async fn take(
         &self,
         channel: Channel,
         at_most: usize,
         lease: Duration,
     ) -> Result<Vec<Delivery>, sqlx::Error> {
-        let rows = sqlx::query(
-            "with due as (
-                 select id
-                 from deliveries
-                 where state = 'pending'
-                   and channel = $1
-                   and due_at <= now()
-                 order by due_at
-                 limit $2
-                 for update skip locked
-             )
-             update deliveries as d
-             set due_at = now() + $3 * interval '1 second',
-                 attempts = attempts + 1
-             from due
-             where d.id = due.id
-             returning d.id, d.position, d.query_id, d.target, d.payload, d.attempts, d.expires_at",
-        )
-        .bind(channel.as_str())
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-        .bind(lease.as_secs_f64())
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(delivery).collect()
+        let rows = sqlx::query(&taking("channel = $3 and not is_whole"))
+            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+            .bind(lease.as_secs_f64())
+            .bind(channel.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    /// Records what came of an attempt; `false` if somebody else has tried since.
-    pub(super) async fn record(&self, delivery: &Delivery, verdict: &Verdict) -> Result<bool, sqlx::Error> {
-        match verdict {
-            Verdict::Sent(id) => self.finish(delivery, "sent", None, id.as_deref()).await,
-            Verdict::Skipped(why) => self.finish(delivery, "skipped", Some(why), None).await,
-            Verdict::Dead(why) => self.finish(delivery, "dead", Some(why), None).await,
-            Verdict::Again { after, why } => self.postpone(delivery, *after, 0, Some(why)).await,
-            Verdict::NotYet { after } => self.postpone(delivery, *after, 1, None).await,
-            Verdict::Each(targets) => self.split(delivery, targets).await,
+    /// Takes deliveries that are due, each for an audience.
+    pub(super) async fn take_whole(&self, at_most: usize, lease: Duration) -> Result<Vec<Delivery>, sqlx::Error> {
+        let rows = sqlx::query(&taking("is_whole"))
+            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+            .bind(lease.as_secs_f64())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Records what came of attempts, and how many of them were the last ones: an attempt that somebody else has followed
+    /// by another changes nothing. At most one statement for each of the three kinds of change.
+    pub(super) async fn record_all(&self, settled: &[(&Delivery, Verdict)]) -> Result<u64, sqlx::Error> {
+        let (mut finished, mut postponed, mut split) = (Vec::new(), Vec::new(), Vec::new());
+        for (delivery, verdict) in settled {
+            match verdict {
+                Verdict::Sent(id) => finished.push((*delivery, "sent", None, id.as_deref())),
+                Verdict::Skipped(why) => finished.push((*delivery, "skipped", Some(why.as_str()), None)),
+                Verdict::Dead(why) => finished.push((*delivery, "dead", Some(why.as_str()), None)),
+                Verdict::Again { after, why } => postponed.push((*delivery, *after, 0, Some(why.as_str()))),
+                Verdict::NotYet { after } => postponed.push((*delivery, *after, 1, None)),
+                Verdict::Each(targets) => split.extend(targets.iter().map(|target| (*delivery, target))),
+            }
         }
+        Ok(self.finish(&finished).await? + self.postpone(&postponed).await? + self.split(&split).await?)
     }
 
-    async fn finish(
-        &self,
-        delivery: &Delivery,
-        state: &str,
-        why: Option<&str>,
-        provider_id: Option<&str>,
-    ) -> Result<bool, sqlx::Error> {
+    /// Ends deliveries: each with its state, a reason, and the provider's name for it.
+    async fn finish(&self, rows: &[(&Delivery, &str, Option<&str>, Option<&str>)]) -> Result<u64, sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
         let done = sqlx::query(
-            "update deliveries
-             set state = $3, reason = left($4, 500), provider_id = left($5, 500), finished_at = now()
-             where id = $1
-               and state = 'pending'
-               and attempts = $2",
+            "update deliveries as d
+             set state = ended.state,
+                 reason = left(ended.reason, 500),
+                 provider_id = left(ended.provider_id, 500),
+                 finished_at = now()
+             from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[])
+                 as ended (id, attempts, state, reason, provider_id)
+             where d.id = any($1)
+               and d.id = ended.id
+               and d.attempts = ended.attempts
+               and d.state = 'pending'",
         )
-        .bind(delivery.id)
-        .bind(delivery.attempts)
-        .bind(state)
-        .bind(why)
-        .bind(provider_id)
+        .bind(column(rows, |(delivery, ..)| delivery.id))
+        .bind(column(rows, |(delivery, ..)| delivery.attempts))
+        .bind(column(rows, |(_, state, ..)| *state))
+        .bind(column(rows, |(_, _, why, _)| *why))
+        .bind(column(rows, |(.., provider_id)| *provider_id))
         .execute(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done.rows_affected())
     }
 
-    /// Puts a delivery back. `uncounted` attempts are taken off its count.
-    async fn postpone(
-        &self,
-        delivery: &Delivery,
-        after: Duration,
-        uncounted: i32,
-        why: Option<&str>,
-    ) -> Result<bool, sqlx::Error> {
+    /// Puts deliveries back: each for how long, with how many attempts that are taken off its count, and why.
+    async fn postpone(&self, rows: &[(&Delivery, Duration, i32, Option<&str>)]) -> Result<u64, sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
         let done = sqlx::query(
-            "update deliveries
-             set due_at = now() + $3 * interval '1 second',
-                 attempts = attempts - $4,
-                 reason = coalesce(left($5, 500), reason)
-             where id = $1
-               and state = 'pending'
-               and attempts = $2",
+            "update deliveries as d
+             set due_at = now() + later.seconds * interval '1 second',
+                 attempts = d.attempts - later.uncounted,
+                 reason = coalesce(left(later.reason, 500), d.reason)
+             from unnest($1::bigint[], $2::integer[], $3::float8[], $4::integer[], $5::text[])
+                 as later (id, attempts, seconds, uncounted, reason)
+             where d.id = any($1)
+               and d.id = later.id
+               and d.attempts = later.attempts
+               and d.state = 'pending'",
         )
-        .bind(delivery.id)
-        .bind(delivery.attempts)
-        .bind(after.as_secs_f64())
-        .bind(uncounted)
-        .bind(why)
+        .bind(column(rows, |(delivery, ..)| delivery.id))
+        .bind(column(rows, |(delivery, ..)| delivery.attempts))
+        .bind(column(rows, |(_, after, ..)| after.as_secs_f64()))
+        .bind(column(rows, |(_, _, uncounted, _)| *uncounted))
+        .bind(column(rows, |(.., why)| *why))
         .execute(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done.rows_affected())
     }
 
     /// Puts a delivery for each target in the place of one for all of them: all at once, so none is lost or doubled.
-    async fn split(&self, delivery: &Delivery, targets: &[Target]) -> Result<bool, sqlx::Error> {
+    /// Returns how many were made.
+    async fn split(&self, rows: &[(&Delivery, &Target)]) -> Result<u64, sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
         let made = sqlx::query(
-            "with whole as (
-                 delete from deliveries
-                 where id = $1
-                   and state = 'pending'
-                   and attempts = $2
-                 returning position, query_id, effect, channel, payload, expires_at, created_at
+            "with told as (
+                 select *
+                 from unnest($1::bigint[], $2::integer[], $3::text[]) as told (id, attempts, target)
+             ),
+             wholes as (
+                 delete from deliveries as d
+                 using (select distinct id, attempts from told) as taken
+                 where d.id = any($1)
+                   and d.id = taken.id
+                   and d.attempts = taken.attempts
+                   and d.state = 'pending'
+                 returning d.id, position, query_id, effect, channel, payload, expires_at, created_at
              )
              insert into deliveries (
                  position, query_id, effect, channel, target, payload, due_at, expires_at, created_at
              )
-             select position, query_id, effect, channel, target, payload, now(), expires_at, created_at
-             from whole
-             cross join unnest($3::text[]) as targets (target)
+             select position, query_id, effect, channel, told.target, payload, now(), expires_at, created_at
+             from wholes
+             join told using (id)
              on conflict (position, effect, target) do nothing",
         )
-        .bind(delivery.id)
-        .bind(delivery.attempts)
-        .bind(targets.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .bind(column(rows, |(delivery, _)| delivery.id))
+        .bind(column(rows, |(delivery, _)| delivery.attempts))
+        .bind(column(rows, |(_, target)| target.to_string()))
         .execute(&self.pool)
         .await?;
-        Ok(made.rows_affected() > 0)
+        Ok(made.rows_affected())
     }
 
     /// What waits and what failed, by channel.
@@ -299,14 +324,43 @@ impl Store {
     }
 }
 
-fn delivery(row: &PgRow) -> Result<Delivery, sqlx::Error> {
-    Ok(Delivery {
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+/// Takes what is due and fulfils a condition: at most `$1`, for `$2` seconds.
+fn taking(condition: &str) -> String {
+    format!(
+        "with due as (
+             select id
+             from deliveries
+             where state = 'pending'
+               and {condition}
+               and due_at <= now()
+             order by due_at
+             limit $1
+             for update skip locked
+         )
+         update deliveries as d
+         set due_at = now() + $2 * interval '1 second',
+             attempts = attempts + 1
+         from due
+         where d.id = due.id
+         returning d.id, d.position, d.query_id, d.channel, d.target, d.payload, d.attempts, d.expires_at"
+    )
+}
+
+/// A row as a worker takes it; nothing if its channel is one that this version does not know.
+fn delivery(row: &PgRow) -> Result<Option<Delivery>, sqlx::Error> {
+    let Some(channel) = Channel::parse(row.try_get("channel")?) else { return Ok(None) };
+    Ok(Some(Delivery {
         id: row.try_get("id")?,
         position: Position(row.try_get("position")?),
         query: QueryId::new(row.try_get("query_id")?),
+        channel,
         target: row.try_get("target")?,
         payload: row.try_get("payload")?,
         attempts: row.try_get("attempts")?,
         expires_at: row.try_get("expires_at")?,
-    })
+    }))
 }

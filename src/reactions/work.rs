@@ -83,19 +83,16 @@ impl Workers {
             after: Duration::ZERO,
             why: format!("no answer within {} s", LIMIT.as_secs()),
         });
-        let verdict = settle(self.channel, delivery, verdict);
+        let verdict = settle(delivery, verdict);
         let (id, channel) = (delivery.id, self.channel.as_str());
         histogram!("delivery_seconds", "channel" => channel).record(began.elapsed().as_secs_f64());
         counter!("deliveries_total", "channel" => channel, "outcome" => word(&verdict)).increment(1);
         if let Verdict::Dead(why) = &verdict {
             warn!(delivery.id = id, channel, why, "The delivery {id} failed for good");
         }
-        match self.store.record(delivery, &verdict).await {
-            Ok(true) if matches!(verdict, Verdict::Each(_)) => {
-                self.planned.send_replace(());
-            }
-            Ok(true) => {}
-            Ok(false) => debug!(delivery.id = id, "Somebody else has the delivery {id} by now"),
+        match self.store.record_all(&[(delivery, verdict)]).await {
+            Ok(1) => {}
+            Ok(_) => debug!(delivery.id = id, "Somebody else has the delivery {id} by now"),
             Err(error) => {
                 warn!(delivery.id = id, error = &error as &dyn std::error::Error, "The delivery {id} is tried again");
             }
@@ -126,12 +123,12 @@ fn tell_if_broken(ended: &Result<(), JoinError>) {
 }
 
 /// Decides when a failed attempt is repeated, and whether.
-fn settle(channel: Channel, delivery: &Delivery, verdict: Verdict) -> Verdict {
+pub(super) fn settle(delivery: &Delivery, verdict: Verdict) -> Verdict {
     let Verdict::Again { after, why } = verdict else { return verdict };
     if delivery.attempts >= ATTEMPTS {
         return Verdict::Dead(why);
     }
-    let after = after.max(jittered(pause(channel, delivery.attempts))).min(LONGEST_PAUSE);
+    let after = after.max(jittered(pause(delivery.channel, delivery.attempts))).min(LONGEST_PAUSE);
     Verdict::Again { after, why }
 }
 
@@ -151,7 +148,7 @@ fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.8..1.2))
 }
 
-const fn word(verdict: &Verdict) -> &'static str {
+pub(super) const fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Sent(_) => "sent",
         Verdict::Skipped(_) => "skipped",
@@ -173,11 +170,12 @@ mod tests {
     use crate::reactions::store::{Delivery, Verdict};
     use crate::reactions::target::Channel;
 
-    fn after(attempts: i32) -> Delivery {
+    fn after(channel: Channel, attempts: i32) -> Delivery {
         Delivery {
             id: 1,
             position: Position(1),
             query: QUERY,
+            channel,
             target: "all-staff".to_owned(),
             payload: serde_json::Value::Null,
             attempts,
@@ -200,14 +198,14 @@ mod tests {
     #[test]
     fn a_provider_that_names_a_time_is_left_alone_until_then() {
         let hour = Duration::from_hours(1);
-        assert_eq!(settle(Channel::Push, &after(1), again(hour)), again(hour));
-        assert_eq!(settle(Channel::Push, &after(1), again(hour * 24 * 365)), again(LONGEST_PAUSE));
+        assert_eq!(settle(&after(Channel::Push, 1), again(hour)), again(hour));
+        assert_eq!(settle(&after(Channel::Push, 1), again(hour * 24 * 365)), again(LONGEST_PAUSE));
     }
 
     #[test]
     fn what_failed_often_enough_is_left_to_staff() {
-        assert!(matches!(settle(Channel::Mail, &after(ATTEMPTS - 1), again(Duration::ZERO)), Verdict::Again { .. }));
-        assert_eq!(settle(Channel::Mail, &after(ATTEMPTS), again(Duration::ZERO)), Verdict::Dead("503".to_owned()));
-        assert_eq!(settle(Channel::Mail, &after(ATTEMPTS), Verdict::Sent(None)), Verdict::Sent(None));
+        assert!(matches!(settle(&after(Channel::Mail, ATTEMPTS - 1), again(Duration::ZERO)), Verdict::Again { .. }));
+        assert_eq!(settle(&after(Channel::Mail, ATTEMPTS), again(Duration::ZERO)), Verdict::Dead("503".to_owned()));
+        assert_eq!(settle(&after(Channel::Mail, ATTEMPTS), Verdict::Sent(None)), Verdict::Sent(None));
     }
 }

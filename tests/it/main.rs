@@ -10,6 +10,7 @@ mod world;
 mod audit;
 mod calls;
 mod contract;
+mod costs;
 mod faults;
 mod feed;
 mod import;

@@ -1,5 +1,6 @@
-//! A whole desk for the load generator: private servers and a service process of its own.
+//! Whole desks for the load generator: private servers, and a service process of its own for each desk.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,22 +11,101 @@ use proof_concierge::config::{Config, Secret};
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use proof_concierge::migrate;
-use reqwest::Method;
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::client::Client;
+use crate::client::{Client, Opened};
+use crate::machine::{Machine, Spent, resident_megabytes};
+use crate::measure::on_one_thread;
 
 const USERNAME: &str = "load";
 const PASSWORD: &str = "a password for the load generator";
+/// How long a service may take until it is ready.
+const LIMIT: Duration = Duration::from_mins(2);
 
-pub(crate) struct Desk {
-    pub(crate) config: Config,
+/// A durable PostgreSQL and a nats-server, gone with this value and all they wrote.
+pub(crate) struct Servers {
     postgres: PrivatePostgres,
     nats: PrivateNats,
-    service: Service,
-    base: String,
-    token: String,
     directory: PathBuf,
+}
+
+impl Servers {
+    pub(crate) fn start() -> Self {
+        let directory = std::env::temp_dir().join(format!("concierge-load-{}", std::process::id()));
+        let postgres = PostgresOptions { data_dir: directory.join("postgres"), durable: true, port: None };
+        let nats = NatsOptions { data_dir: directory.join("nats"), port: None, program: None };
+        Self {
+            postgres: PrivatePostgres::start(&postgres).unwrap(),
+            nats: PrivateNats::start(&nats).unwrap(),
+            directory,
+        }
+    }
+
+    pub(crate) fn machine(&self) -> Machine {
+        let version = on_one_thread(async {
+            let mut server = PgConnection::connect(&self.postgres.url("postgres")).await.unwrap();
+            sqlx::query_scalar("show server_version").fetch_one(&mut server).await.unwrap()
+        });
+        Machine::look(&self.directory, version, &self.nats.url())
+    }
+
+    pub(crate) fn nats_url(&self) -> String {
+        self.nats.url()
+    }
+
+    /// A migrated database that no service watches, with a configuration for it and its address.
+    pub(crate) fn unwatched(&self, name: &str) -> (Config, String) {
+        let url = self.postgres.url(name);
+        on_one_thread(async {
+            let mut server = PgConnection::connect(&self.postgres.url("postgres")).await.unwrap();
+            server.execute(format!("create database {name}").as_str()).await.unwrap();
+            migrate::run(&url).await.unwrap();
+        });
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = Config {
+            listen: ([127, 0, 0, 1], port).into(),
+            database_url: Secret::new(&url),
+            nats_url: Secret::new(self.nats.url()),
+            nats_prefix: name.to_owned(),
+            jwt_secret: Secret::new("a secret that only this load generator uses"),
+            master_key: Secret::new("0123456789abcdef".repeat(4)),
+            ..Config::default()
+        };
+        (config, url)
+    }
+
+    /// A desk of its own on these servers, up and ready.
+    pub(crate) fn desk(&self, name: &str) -> Desk {
+        let (config, _) = self.unwatched(name);
+        on_one_thread(async {
+            let pool = database::pool(&config.database_url, Purpose::Read, 2).unwrap();
+            let accounts = Accounts::open(pool, &config.jwt_secret).await.unwrap();
+            seed(&accounts, &[(USERNAME, "Load Generator", Role::SuperAdmin, PASSWORD)]).await.unwrap();
+        });
+        let (postgres, nats) = (self.postgres.pid(), self.nats.pid());
+        let mut desk = Desk { config, postgres, nats, service: None, token: String::new() };
+        desk.start();
+        desk.token = on_one_thread(async { desk.client().log_in(USERNAME, PASSWORD).await });
+        desk
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.postgres.stop();
+        self.nats.stop();
+        drop(PrivatePostgres::remove(&self.directory.join("postgres")));
+        drop(std::fs::remove_dir_all(&self.directory));
+    }
+}
+
+/// A database, names in NATS, and the service on them.
+pub(crate) struct Desk {
+    pub(crate) config: Config,
+    postgres: u32,
+    nats: u32,
+    service: Option<Service>,
+    token: String,
 }
 
 /// The service's process; it ends with this value.
@@ -39,108 +119,95 @@ impl Drop for Service {
 }
 
 impl Desk {
-    pub(crate) async fn start() -> Self {
-        let directory = std::env::temp_dir().join(format!("concierge-load-{}", std::process::id()));
-        let postgres = PostgresOptions { data_dir: directory.join("postgres"), durable: true, port: None };
-        let postgres = PrivatePostgres::start(&postgres).unwrap();
-        let nats = NatsOptions { data_dir: directory.join("nats"), port: None, program: None };
-        let nats = PrivateNats::start(&nats).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = Config {
-            listen: ([127, 0, 0, 1], port).into(),
-            database_url: Secret::new(postgres.url("postgres")),
-            nats_url: Secret::new(nats.url()),
-            jwt_secret: Secret::new("a secret that only this load generator uses"),
-            master_key: Secret::new("0123456789abcdef".repeat(4)),
-            ..Config::default()
-        };
-        migrate::run(config.database_url.expose()).await.unwrap();
-        let pool = database::pool(&config.database_url, Purpose::Read, 2).unwrap();
-        let accounts = Accounts::open(pool, &config.jwt_secret).await.unwrap();
-        seed(&accounts, &[(USERNAME, "Load Generator", Role::SuperAdmin, PASSWORD)]).await.unwrap();
-        let base = format!("http://127.0.0.1:{port}");
-        let service = Service(serve(&config, port));
-        let client = Client::new(&base);
-        ready(&client).await;
-        let token = client.log_in(USERNAME, PASSWORD).await;
-        Self { config, postgres, nats, service, base, token, directory }
+    /// Starts the service, which must not be running, and returns how long it took until it was ready.
+    pub(crate) fn start(&mut self) -> Duration {
+        let begin = Instant::now();
+        self.service = Some(Service(serve(&self.config)));
+        on_one_thread(async {
+            let mut client = self.client();
+            while client.send("GET", "/health/ready", None, None).await.status != 200 {
+                assert!(begin.elapsed() < LIMIT, "the service is not ready after {LIMIT:?}");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        begin.elapsed()
+    }
+
+    /// Ends the service the hard way; everything it said is durable.
+    pub(crate) fn kill(&mut self) {
+        self.service = None;
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.config.listen
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::new(&self.base)
+        Client::new(self.address())
     }
 
     pub(crate) fn staff_token(&self) -> &str {
         &self.token
     }
 
-    pub(crate) fn web_socket_url(&self) -> String {
-        format!("{}/api/v1/ws", self.base.replacen("http", "ws", 1))
+    /// Opens queries, one after the other.
+    pub(crate) fn open_queries(&self, count: usize) -> Vec<Opened> {
+        on_one_thread(async {
+            let mut client = self.client();
+            let mut opened = Vec::with_capacity(count);
+            for _ in 0..count {
+                opened.push(client.open().await.expect("a query opens"));
+            }
+            opened
+        })
+    }
+
+    /// Waits until the read models show everything: until a command is answered in time again.
+    pub(crate) fn catch_up(&self) {
+        let begin = Instant::now();
+        on_one_thread(async {
+            let mut client = self.client();
+            while !client.opens().await {
+                assert!(begin.elapsed() < Duration::from_hours(2), "the read models do not catch up");
+            }
+        });
     }
 
     /// Does now what autovacuum would do within minutes of a bulk load.
-    pub(crate) async fn settle(&self) {
-        let mut server = PgConnection::connect(self.config.database_url.expose()).await.unwrap();
-        server.execute("vacuum analyze").await.unwrap();
+    pub(crate) fn settle(&self) {
+        on_one_thread(async {
+            let mut server = PgConnection::connect(self.config.database_url.expose()).await.unwrap();
+            server.execute("vacuum analyze").await.unwrap();
+        });
     }
 
-    /// Another migrated database on the same server, with a configuration for it and its address.
-    pub(crate) async fn unwatched(&self, name: &str) -> (Config, String) {
-        let mut server = PgConnection::connect(&self.postgres.url("postgres")).await.unwrap();
-        server.execute(format!("create database {name}").as_str()).await.unwrap();
-        let url = self.postgres.url(name);
-        migrate::run(&url).await.unwrap();
-        (Config { database_url: Secret::new(&url), ..self.config.clone() }, url)
-    }
-
-    pub(crate) fn machine() -> String {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        format!("machine: {cores} cores; PostgreSQL durable, nats-server, service and load generator all on it")
-    }
-
-    /// Waits until the service has been left alone for a while, then says how much memory it holds.
-    pub(crate) async fn idle_memory(&self) {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        println!("idle resident memory of `concierge serve`: {:.1} MB\n", self.resident_megabytes());
+    fn service_id(&self) -> u32 {
+        self.service.as_ref().expect("the service runs").0.id()
     }
 
     pub(crate) fn resident_megabytes(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.service.0.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        kilobytes / 1_024.0
+        resident_megabytes(self.service_id())
     }
 
-    pub(crate) fn stop(self) {
-        let Self { service, mut postgres, mut nats, directory, .. } = self;
-        drop(service);
-        postgres.stop();
-        nats.stop();
-        drop(std::fs::remove_dir_all(directory));
+    pub(crate) fn spent(&self) -> Spent {
+        Spent::now(self.service_id(), self.postgres, self.nats)
     }
 }
 
-fn serve(config: &Config, port: u16) -> Child {
+fn serve(config: &Config) -> Child {
     Command::new(env!("CARGO_BIN_EXE_concierge"))
         .arg("serve")
-        .env("CONCIERGE_LISTEN", format!("127.0.0.1:{port}"))
+        .env("CONCIERGE_LISTEN", config.listen.to_string())
         .env("DATABASE_URL", config.database_url.expose())
         .env("NATS_URL", config.nats_url.expose())
+        .env("CONCIERGE_NATS_PREFIX", &config.nats_prefix)
         .env("JWT_SECRET", config.jwt_secret.expose())
         .env("CONCIERGE_MASTER_KEY", config.master_key.expose())
         .env("CONCIERGE_LIMITS__LOGIN_PER_MINUTE", "0")
         .env("CONCIERGE_LIMITS__OPEN_PER_MINUTE", "0")
         .env("CONCIERGE_LIMITS__DONOR_PER_MINUTE", "0")
-        .env("CONCIERGE_LOG_FILTER", "warn")
+        .env("CONCIERGE_LOG_FILTER", "error")
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-async fn ready(client: &Client) {
-    let begin = Instant::now();
-    while !client.send(Method::GET, "/health/ready", None, None).await.0.is_success() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "the service is not ready after 30 s");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -1,133 +1,154 @@
-//! From posting a message to its frame: how long every listener waits.
+//! From posting a message to its frame: how long every listener waits, beside plain sockets with as many bytes.
 
-use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::Effort;
 use crate::desk::Desk;
-use crate::measure::Timings;
+use crate::limits::{FRAME_BYTES, Limits};
+use crate::measure::{Timings, on_one_thread};
+use crate::report::Report;
+use crate::socket::Socket;
 
 /// How many messages are posted per measurement, and how far apart.
 const POSTS: usize = 100;
+const PACE: Duration = Duration::from_millis(50);
 /// How many messages are posted before those that count.
 const WARM_UP: usize = 5;
-/// What a message's frame measures with its WebSocket header.
-const BARE_BYTES: usize = 400;
-const PACE: Duration = Duration::from_millis(50);
+/// How long a listener waits for anything, the other listeners' arrival included.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// What a message says before its number.
+const MARKER: &str = "feed-turn-";
 
-pub(crate) async fn run(desk: &Desk, effort: &Effort) {
-    println!("feed (from before the POST to the frame at each listener, all listeners hear every frame)");
+/// When each message came, by its turn.
+type Heard = Vec<Option<Instant>>;
+
+pub(crate) fn run(desk: &Desk, limits: &Limits, effort: &Effort, report: &mut Report) {
     for &listeners in &effort.listeners {
-        let (live, mut lives) = mpsc::channel(listeners);
-        let mut sockets = JoinSet::new();
+        let (timings, megabytes) = frames(desk, listeners);
+        report.timings("feed", "frame", listeners, &timings);
+        report.note("feed", "service holds", listeners, "megabytes", megabytes);
+        report.timings("feed", "plain sockets", listeners, &plain(limits.sockets(), listeners));
+    }
+}
+
+/// Everybody hears every message.
+fn frames(desk: &Desk, listeners: usize) -> (Timings, f64) {
+    let query = desk.open_queries(1).remove(0);
+    on_one_thread(async {
+        let post = async {
+            let mut client = desk.client();
+            client.connect().await.unwrap();
+            let mut said = Vec::with_capacity(WARM_UP + POSTS);
+            for turn in 0..WARM_UP + POSTS {
+                said.push(Instant::now());
+                let content = format_args!("{MARKER}{turn}");
+                assert!(client.say(query.id, &query.donor_token, content).await, "a message was not posted");
+                tokio::time::sleep(PACE).await;
+            }
+            (said, desk.resident_megabytes())
+        };
+        let listen = |live| listen(desk.address(), desk.staff_token(), live);
+        let ((said, megabytes), heard) = tell(listeners, listen, post).await;
+        (delays(&said[WARM_UP..], heard.iter().map(|times| &times[WARM_UP..])), megabytes)
+    })
+}
+
+/// The machine's own limit: as many bytes to as many sockets, with no database, no protocol and no decision in between.
+fn plain(address: SocketAddr, listeners: usize) -> Timings {
+    on_one_thread(async {
+        let speak = async {
+            let mut speaker = TcpStream::connect(address).await.unwrap();
+            speaker.set_nodelay(true).unwrap();
+            speaker.write_u8(b's').await.unwrap();
+            let mut said = Vec::with_capacity(POSTS);
+            for _ in 0..POSTS {
+                tokio::time::sleep(PACE).await;
+                said.push(Instant::now());
+                speaker.write_u8(b'.').await.unwrap();
+            }
+            said
+        };
+        let (said, heard) = tell(listeners, |live| listen_plainly(address, live), speak).await;
+        delays(&said, heard.iter().map(Vec::as_slice))
+    })
+}
+
+/// Has many listen, speaks when all are live, and returns what they heard.
+async fn tell<S, F>(
+    listeners: usize,
+    listen: impl Fn(mpsc::Sender<()>) -> F,
+    speak: impl Future<Output = S>,
+) -> (S, Vec<Heard>)
+where
+    F: Future<Output = io::Result<Heard>>,
+{
+    let (live, mut lives) = mpsc::channel(listeners);
+    let hear = (0..listeners).map(|_| listen(live.clone())).collect::<FuturesUnordered<_>>();
+    let speak_to_all = async {
         for _ in 0..listeners {
-            sockets.spawn(listen(desk.web_socket_url(), desk.staff_token().to_owned(), live.clone()));
+            lives.recv().await.expect("a listener goes live");
         }
-        for _ in 0..listeners {
-            lives.recv().await.expect("a listener did not go live");
-        }
-        let begin = Instant::now();
-        let posted = post(desk).await;
-        let mut taken = Vec::with_capacity(POSTS * listeners);
-        while let Some(heard) = sockets.join_next().await {
-            for (text, at) in heard.unwrap() {
-                let frame: Value = serde_json::from_str(&text).unwrap();
-                let start = frame["data"]["content"].as_str().and_then(|content| posted.get(content));
-                taken.extend(start.map(|start| at.duration_since(*start)));
-            }
-        }
-        let missing = POSTS * listeners - taken.len();
-        Timings::new(taken, begin.elapsed(), missing).print("frame", listeners);
-        bare(listeners).await.print("bare write and read", listeners);
-        println!("{:<28} {:>5} service holds {:.0} MB", "", listeners, desk.resident_megabytes());
-    }
-    println!();
+        speak.await
+    };
+    let (said, heard): (_, Vec<_>) = tokio::join!(speak_to_all, hear.collect());
+    (said, heard.into_iter().map(|heard| heard.expect("a listener goes on")).collect())
 }
 
-/// The machine's own limit: the same number of bytes written to as many plain sockets and read there, with no database,
-/// no protocol and no decision in between.
-async fn bare(listeners: usize) -> Timings {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut readers = JoinSet::new();
-    let mut writers = Vec::with_capacity(listeners);
-    let (say, heard) = watch::channel(());
-    for _ in 0..listeners {
-        readers.spawn(async move {
-            let mut socket = TcpStream::connect(address).await.unwrap();
-            let mut frame = [0; BARE_BYTES];
-            let mut times = Vec::with_capacity(POSTS);
-            while socket.read_exact(&mut frame).await.is_ok() {
-                times.push(Instant::now());
+fn delays<'a>(said: &[Instant], heard: impl Iterator<Item = &'a [Option<Instant>]>) -> Timings {
+    let (mut taken, mut missing) = (Vec::new(), 0);
+    for times in heard {
+        for (said, heard) in said.iter().zip(times) {
+            match heard {
+                Some(at) => taken.push(at.duration_since(*said)),
+                None => missing += 1,
             }
-            times
-        });
-        let (mut socket, _) = listener.accept().await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        let mut heard = heard.clone();
-        writers.push(tokio::spawn(async move {
-            while heard.changed().await.is_ok() {
-                socket.write_all(&[b'x'; BARE_BYTES]).await.unwrap();
-            }
-        }));
-    }
-    let begin = Instant::now();
-    let mut said = Vec::with_capacity(POSTS);
-    for _ in 0..POSTS {
-        tokio::time::sleep(PACE).await;
-        said.push(Instant::now());
-        say.send_replace(());
-    }
-    tokio::time::sleep(PACE).await;
-    drop(say);
-    let times = readers.join_all().await;
-    let taken: Vec<_> =
-        times.iter().flat_map(|times| times.iter().zip(&said).map(|(at, said)| at.duration_since(*said))).collect();
-    let missing = POSTS * listeners - taken.len();
-    Timings::new(taken, begin.elapsed(), missing)
-}
-
-/// Posts messages at an even pace; the time just before each.
-async fn post(desk: &Desk) -> HashMap<String, Instant> {
-    let client = desk.client();
-    let opened = client.open().await.expect("a query opens");
-    let mut posted = HashMap::new();
-    for turn in 0..WARM_UP + POSTS {
-        let text = format!("{} says {turn}", opened.id);
-        if turn >= WARM_UP {
-            posted.insert(text.clone(), Instant::now());
-        }
-        assert!(client.say(opened.id, &opened.donor_token, &text).await, "a message was not posted");
-        tokio::time::sleep(PACE).await;
-    }
-    posted
-}
-
-/// Hears every message and when it came. Nothing else is done meanwhile: the listeners share the machine with what they
-/// measure.
-async fn listen(url: String, token: String, live: mpsc::Sender<()>) -> Vec<(Utf8Bytes, Instant)> {
-    let config = WebSocketConfig::default().read_buffer_size(4_096);
-    let (mut socket, _) = tokio_tungstenite::connect_async_with_config(url, Some(config), true).await.unwrap();
-    socket.send(Message::text(json!({"type": "hello", "token": token}).to_string())).await.unwrap();
-    let mut heard = Vec::with_capacity(WARM_UP + POSTS);
-    while heard.len() < WARM_UP + POSTS {
-        let next = socket.next().await;
-        let at = Instant::now();
-        let Some(Ok(Message::Text(text))) = next else { break };
-        if text.contains("\"MessagePosted\"") {
-            heard.push((text, at));
-        } else if text.contains("\"type\":\"live\"") {
-            live.send(()).await.unwrap();
         }
     }
-    heard
+    Timings::new(taken, PACE * u32::try_from(said.len()).unwrap(), missing)
+}
+
+/// Hears until the last message came, or nothing comes any more.
+async fn listen(address: SocketAddr, token: &str, live: mpsc::Sender<()>) -> io::Result<Heard> {
+    let mut socket = Socket::open(address, 1, "/api/v1/ws").await?;
+    socket.say(&format!(r#"{{"type":"hello","token":"{token}"}}"#)).await?;
+    let mut heard = vec![None; WARM_UP + POSTS];
+    while heard[WARM_UP + POSTS - 1].is_none() {
+        let Ok(frame) = tokio::time::timeout(PATIENCE, socket.hear()).await else { break };
+        let (frame, at) = (frame?, Instant::now());
+        if let Some(turn) = turn(frame) {
+            heard[turn].get_or_insert(at);
+        } else if frame.contains(r#""type":"live""#) {
+            live.send(()).await.map_err(io::Error::other)?;
+        }
+    }
+    Ok(heard)
+}
+
+/// The number of the message that a frame tells.
+fn turn(frame: &str) -> Option<usize> {
+    let (_, rest) = frame.split_once(MARKER)?;
+    rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
+async fn listen_plainly(address: SocketAddr, live: mpsc::Sender<()>) -> io::Result<Heard> {
+    let mut socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    socket.write_u8(b'l').await?;
+    socket.read_u8().await?;
+    live.send(()).await.map_err(io::Error::other)?;
+    let (mut heard, mut frame) = (vec![None; POSTS], [0; FRAME_BYTES]);
+    for time in &mut heard {
+        socket.read_exact(&mut frame).await?;
+        time.replace(Instant::now());
+    }
+    Ok(heard)
 }

@@ -1,7 +1,14 @@
 //! Running the same thing many times at once and saying how long it took.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::runtime::Builder;
+
+use crate::client::Client;
 
 /// How long things took, sorted.
 pub(crate) struct Timings {
@@ -23,58 +30,80 @@ impl Timings {
         self.sorted.get(index).copied().unwrap_or_default()
     }
 
-    pub(crate) fn median(&self) -> Duration {
-        self.quantile(0.5)
+    pub(crate) fn milliseconds(&self, part: f64) -> f64 {
+        self.quantile(part).as_secs_f64() * 1_000.0
     }
 
     pub(crate) fn per_second(&self) -> f64 {
         self.sorted.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// One line of a table.
-    pub(crate) fn print(&self, what: &str, clients: usize) {
-        let ms = |part| self.quantile(part).as_secs_f64() * 1_000.0;
-        println!(
-            "{what:<28} {clients:>5} {:>9.0}/s   p50 {:>8.2} ms   p95 {:>8.2} ms   p99 {:>8.2} ms   failed {}",
-            self.per_second(),
-            ms(0.50),
-            ms(0.95),
-            ms(0.99),
-            self.failures
-        );
+    pub(crate) fn failures(&self) -> usize {
+        self.failures
     }
 }
 
-/// Runs `once` over and over on `clients` tasks until the time is up. `once` gets its client's number and turn.
-pub(crate) async fn hammer<F, Fut>(clients: usize, time: Duration, once: F) -> Timings
-where
-    F: Fn(usize, usize) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = bool> + Send,
-{
-    let begin = Instant::now();
-    let tasks = (0..clients).map(|client| {
-        let once = once.clone();
-        tokio::spawn(async move {
+/// Runs on one thread, as every generator of load does: clients that wait need no more, and take no core from the desk.
+pub(crate) fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Runs on all cores: for parts of the service that run in this process, and for bulk loads.
+pub(crate) fn on_all_threads<T>(work: impl Future<Output = T>) -> T {
+    Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Runs `once` over and over with `clients` connected clients until the time is up. `once` gets its client, the client's
+/// number and its turn, and says whether it succeeded. The first tenth of the time does not count.
+pub(crate) fn hammer(
+    address: SocketAddr,
+    clients: usize,
+    time: Duration,
+    once: impl AsyncFn(&mut Client, usize, usize) -> bool,
+) -> Timings {
+    on_one_thread(async {
+        let mut connected = Vec::with_capacity(clients);
+        for _ in 0..clients {
+            let mut client = Client::new(address);
+            client.connect().await.unwrap();
+            connected.push(client);
+        }
+        repeat(connected, time, once).await
+    })
+}
+
+/// [`hammer`] with whatever each client needs in place of a connection.
+pub(crate) async fn repeat<C>(
+    clients: Vec<C>,
+    time: Duration,
+    once: impl AsyncFn(&mut C, usize, usize) -> bool,
+) -> Timings {
+    let counts_from = Instant::now() + time / 10;
+    let end = Instant::now() + time;
+    let loops = clients.into_iter().enumerate().map(|(number, mut client)| {
+        let once = &once;
+        async move {
             let (mut taken, mut failures) = (Vec::new(), 0);
             for turn in 0.. {
                 let start = Instant::now();
-                if start.duration_since(begin) >= time {
+                if start >= end {
                     break;
                 }
-                if once(client, turn).await {
-                    taken.push(start.elapsed());
-                } else {
+                let succeeded = once(&mut client, number, turn).await;
+                if !succeeded {
                     failures += 1;
+                } else if start >= counts_from {
+                    taken.push(start.elapsed());
                 }
             }
             (taken, failures)
-        })
+        }
     });
-    let results = futures_util::future::join_all(tasks).await;
-    let elapsed = begin.elapsed();
+    // It polls those that were woken and no others.
+    let results: Vec<_> = loops.collect::<FuturesUnordered<_>>().collect().await;
+    let elapsed = counts_from.elapsed();
     let (mut taken, mut failures) = (Vec::new(), 0);
-    for result in results {
-        let (of_client, failed) = result.unwrap();
+    for (of_client, failed) in results {
         taken.extend(of_client);
         failures += failed;
     }

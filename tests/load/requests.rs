@@ -1,64 +1,62 @@
-//! Requests per second and how long they take, each command with its read models applied.
-
-use std::sync::Arc;
+//! Requests per second, how long they take, and which process spends how much on each. A command answers when the read
+//! models show it, unless it asked not to wait.
 
 use crate::Effort;
-use crate::client::Opened;
+use crate::client::Client;
 use crate::desk::Desk;
+use crate::machine::Spent;
 use crate::measure::hammer;
+use crate::report::Report;
 
-pub(crate) async fn run(desk: &Desk, effort: &Effort) {
-    println!("requests (a command answers when the read models show it)");
-    let token: Arc<str> = desk.staff_token().into();
+/// A page of a list.
+pub(crate) const LIST: &str = "/api/v1/donor-queries/in-progress?limit=10";
+
+pub(crate) fn run(desk: &Desk, effort: &Effort, report: &mut Report) {
+    let staff = desk.staff_token();
     for &clients in &effort.clients {
-        let client = desk.client();
-        let open = move |_, _| {
-            let client = client.clone();
-            async move { client.open().await.is_some() }
+        let queries = desk.open_queries(clients);
+        let mut round = Round { desk, effort, report, clients };
+        round.measure("open", async |client, _, _| client.opens().await);
+        let opens_and_goes_on = async |client: &mut Client, _, _| {
+            client.respond_async();
+            client.opens().await
         };
-        hammer(clients, effort.time, open).await.print("open", clients);
-
-        let queries: Arc<[Opened]> = open_queries(desk, clients).await.into();
-        let (client, of_message) = (desk.client(), queries.clone());
-        let message = move |number: usize, turn| {
-            let (client, Opened { id, donor_token }) = (client.clone(), of_message[number].clone());
-            async move { client.say(id, &donor_token, &format!("Message {turn}")).await }
+        round.measure("open, respond-async", opens_and_goes_on);
+        desk.catch_up();
+        let says = async |client: &mut Client, number: usize, turn| {
+            let query = &queries[number];
+            client.say(query.id, &query.donor_token, format_args!("Message {turn}")).await
         };
-        hammer(clients, effort.time, message).await.print("message", clients);
-
-        let (client, staff) = (desk.client(), token.clone());
-        let life = move |_, _| {
-            let (client, staff) = (client.clone(), staff.clone());
-            async move {
-                let Some(opened) = client.open().await else { return false };
-                client.accept(opened.id, &staff).await && client.resolve(opened.id, &staff).await
-            }
+        round.measure("message", says);
+        let lives = async |client: &mut Client, _, _| {
+            let Some(opened) = client.open().await else { return false };
+            client.accept(opened.id, staff).await && client.resolve(opened.id, staff).await
         };
-        hammer(clients, effort.time, life).await.print("open + accept + resolve", clients);
-
-        let (client, staff) = (desk.client(), token.clone());
-        let get = move |number: usize, _| {
-            let (client, staff) = (client.clone(), staff.clone());
-            let path = format!("/api/v1/donor-queries/{}", queries[number].id);
-            async move { client.get(&path, &staff).await }
+        round.measure("open + accept + resolve", lives);
+        let gets = async |client: &mut Client, number: usize, _| {
+            client.get(format_args!("/api/v1/donor-queries/{}", queries[number].id), staff).await
         };
-        hammer(clients, effort.time, get).await.print("get", clients);
-
-        let (client, staff) = (desk.client(), token.clone());
-        let list = move |_, _| {
-            let (client, staff) = (client.clone(), staff.clone());
-            async move { client.get("/api/v1/donor-queries/in-progress?limit=10", &staff).await }
-        };
-        hammer(clients, effort.time, list).await.print("list of ten", clients);
+        round.measure("get", gets);
+        round.measure("list of ten", async |client, _, _| client.get(LIST, staff).await);
     }
-    println!();
 }
 
-async fn open_queries(desk: &Desk, count: usize) -> Vec<Opened> {
-    let client = desk.client();
-    let mut opened = Vec::with_capacity(count);
-    for _ in 0..count {
-        opened.push(client.open().await.expect("a query opens"));
+/// Everything at one number of clients.
+struct Round<'a> {
+    desk: &'a Desk,
+    effort: &'a Effort,
+    report: &'a mut Report,
+    clients: usize,
+}
+
+impl Round<'_> {
+    fn measure(&mut self, what: &str, once: impl AsyncFn(&mut Client, usize, usize) -> bool) {
+        let before = self.desk.spent();
+        let timings = hammer(self.desk.address(), self.clients, self.effort.time, once);
+        let spent = self.desk.spent().since(before, timings.per_second() * self.effort.time.as_secs_f64());
+        self.report.timings("requests", what, self.clients, &timings);
+        for (name, spent) in Spent::NAMES.into_iter().zip(spent) {
+            self.report.note("requests", what, self.clients, name, spent);
+        }
     }
-    opened
 }

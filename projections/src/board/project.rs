@@ -16,7 +16,7 @@ use crate::{facts_of_queries, orphan};
 /// A query as the board remembers it.
 type Known = (Standing, Position);
 
-/// Applies a batch: one select, one upsert of the queries, one of the counters that moved.
+/// Applies a batch: one select, and one statement for the queries and the counters that moved.
 pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
     let mut facts = facts_of_queries(events);
     facts.retain(|(_, event)| !Standing::ignores(event));
@@ -36,8 +36,7 @@ pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -
         moved.add(standing, 1);
     }
     moved.0.retain(|_, value| *value != 0);
-    save(conn, &rows).await?;
-    if moved.0.is_empty() { Ok(()) } else { add(conn, &moved).await }
+    save(conn, &rows, &moved).await
 }
 
 fn after(before: Option<Known>, recorded: &RecordedEvent, event: &DonorQueryEvent) -> Option<Known> {
@@ -68,22 +67,30 @@ async fn load(conn: &mut PgConnection, queries: Vec<i64>) -> Result<BTreeMap<Que
         .collect()
 }
 
-async fn save(conn: &mut PgConnection, rows: &BTreeMap<QueryId, Known>) -> Result<(), sqlx::Error> {
+/// Writes the queries, and adds to the counters in the order of their keys, so that two projectors wait for each other
+/// instead of deadlocking.
+async fn save(conn: &mut PgConnection, rows: &BTreeMap<QueryId, Known>, moved: &Board) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into board_queries as q (
-             query_id, status, assigned_to_id, pending_request_id, active_call_id, deleted, position
+        "with standings as (
+             insert into board_queries as q (
+                 query_id, status, assigned_to_id, pending_request_id, active_call_id, deleted, position
+             )
+             select * from unnest(
+                 $1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[]
+             )
+             on conflict (query_id) do update
+             set status = excluded.status,
+                 assigned_to_id = excluded.assigned_to_id,
+                 pending_request_id = excluded.pending_request_id,
+                 active_call_id = excluded.active_call_id,
+                 deleted = excluded.deleted,
+                 position = excluded.position
+             where excluded.position > q.position
          )
-         select * from unnest(
-             $1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bigint[]
-         )
-         on conflict (query_id) do update
-         set status = excluded.status,
-             assigned_to_id = excluded.assigned_to_id,
-             pending_request_id = excluded.pending_request_id,
-             active_call_id = excluded.active_call_id,
-             deleted = excluded.deleted,
-             position = excluded.position
-         where excluded.position > q.position",
+         insert into board as b (counter, holder, value)
+         select * from unnest($8::text[], $9::bigint[], $10::bigint[])
+         on conflict (counter, holder) do update
+         set value = b.value + excluded.value",
     )
     .bind(rows.keys().map(|query| query.get()).collect::<Vec<_>>())
     .bind(rows.values().map(|(standing, _)| standing.status.as_str()).collect::<Vec<_>>())
@@ -92,19 +99,6 @@ async fn save(conn: &mut PgConnection, rows: &BTreeMap<QueryId, Known>) -> Resul
     .bind(rows.values().map(|(standing, _)| standing.active_call_id.map(CallId::get)).collect::<Vec<_>>())
     .bind(rows.values().map(|(standing, _)| standing.deleted).collect::<Vec<_>>())
     .bind(rows.values().map(|(_, position)| position.0).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Adds to the counters in the order of their keys, so that two projectors wait for each other instead of deadlocking.
-async fn add(conn: &mut PgConnection, moved: &Board) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into board as b (counter, holder, value)
-         select * from unnest($1::text[], $2::bigint[], $3::bigint[])
-         on conflict (counter, holder) do update
-         set value = b.value + excluded.value",
-    )
     .bind(moved.0.keys().map(|(counter, _)| counter.as_str()).collect::<Vec<_>>())
     .bind(moved.0.keys().map(|(_, holder)| holder.map_or(NOBODY, UserId::get)).collect::<Vec<_>>())
     .bind(moved.0.values().copied().collect::<Vec<_>>())

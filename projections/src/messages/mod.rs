@@ -4,5 +4,7 @@ pub(crate) mod project;
 mod query;
 mod row;
 
-pub use query::{ListFilter, between, find, latest_of_queries, list, notices_of_query, of_call, of_donor, of_query};
+pub use query::{
+    ListFilter, between, find, latest_of_queries, list, notices_of_query, of_call, of_donor, of_ids, of_query,
+};
 pub use row::{MessageRow, SenderType};

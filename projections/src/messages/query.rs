@@ -38,6 +38,14 @@ pub async fn find(db: impl PgExecutor<'_>, message: MessageId) -> Result<Option<
     sql.build_query_as().fetch_optional(db).await
 }
 
+/// The messages with these ids, in no particular order; absent ones are left out.
+pub async fn of_ids(db: impl PgExecutor<'_>, messages: &[MessageId]) -> Result<Vec<MessageRow>, sqlx::Error> {
+    let mut sql = select();
+    sql.push(" and m.message_id = any(").push_bind(messages.iter().map(|message| message.get()).collect::<Vec<_>>());
+    sql.push(")");
+    sql.build_query_as().fetch_all(db).await
+}
+
 /// The conversation about a query; a page may begin after (that is, with what was said before) one of its messages.
 pub async fn of_query(
     db: impl PgExecutor<'_>,

@@ -66,7 +66,7 @@ impl Order {
 /// A row of a list: the page after it begins there, however deep it lies and whatever was added meanwhile.
 ///
 /// Its text is fit for a URL and means nothing to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     pub(crate) order: Order,
     pub(crate) at: DateTime<Utc>,

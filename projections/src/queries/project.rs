@@ -14,7 +14,7 @@ use super::query::COLUMNS;
 use super::row::QueryRow;
 use crate::{facts_of_queries, orphan};
 
-/// Applies a batch: one select, one upsert, and another one if a query was described in it.
+/// Applies a batch: one select, and one statement for the rows and the details that were described in it.
 pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
     let facts = facts_of_queries(events);
     if facts.is_empty() {
@@ -29,8 +29,7 @@ pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -
             described.insert(recorded.query, recorded.position);
         }
     }
-    save(conn, &rows.values().collect::<Vec<_>>()).await?;
-    if described.is_empty() { Ok(()) } else { save_details(conn, &rows, &described).await }
+    save(conn, &rows, &described).await
 }
 
 async fn load(conn: &mut PgConnection, touched: BTreeSet<QueryId>) -> Result<BTreeMap<QueryId, QueryRow>, sqlx::Error> {
@@ -41,72 +40,68 @@ async fn load(conn: &mut PgConnection, touched: BTreeSet<QueryId>) -> Result<BTr
     rows.iter().map(|row| QueryRow::from_row(row).map(|row| (row.query_id, row))).collect()
 }
 
-async fn save(conn: &mut PgConnection, rows: &[&QueryRow]) -> Result<(), sqlx::Error> {
+async fn save(
+    conn: &mut PgConnection,
+    rows: &BTreeMap<QueryId, QueryRow>,
+    described: &BTreeMap<QueryId, Position>,
+) -> Result<(), sqlx::Error> {
+    let all: Vec<&QueryRow> = rows.values().collect();
+    let told: Vec<&QueryRow> = described.keys().map(|query| &rows[query]).collect();
     sqlx::query(UPSERT)
-        .bind(column(rows, |row| row.query_id.get()))
-        .bind(column(rows, |row| row.donor.as_str()))
-        .bind(column(rows, |row| row.donor_id.as_str()))
-        .bind(column(rows, |row| row.donor_session.0))
-        .bind(column(rows, |row| row.test.as_str()))
-        .bind(column(rows, |row| row.stage.as_str()))
-        .bind(column(rows, |row| row.device.as_str()))
-        .bind(column(rows, |row| row.standing.status.as_str()))
-        .bind(column(rows, |row| row.standing.assigned_to_id.map(UserId::get)))
-        .bind(column(rows, |row| row.standing.pending_request_id.map(CallRequestId::get)))
-        .bind(column(rows, |row| row.standing.active_call_id.map(CallId::get)))
-        .bind(column(rows, |row| row.standing.deleted))
-        .bind(column(rows, |row| row.transferred_to.as_deref()))
-        .bind(column(rows, |row| row.transferred_to_user_id.map(UserId::get)))
-        .bind(column(rows, |row| row.transferred_by_id.map(UserId::get)))
-        .bind(column(rows, |row| row.transfer_note.as_deref()))
-        .bind(column(rows, |row| row.resolved_by_id.map(UserId::get)))
-        .bind(column(rows, |row| row.closed_by_donor))
-        .bind(column(rows, |row| row.created_at))
-        .bind(column(rows, |row| row.updated_at))
-        .bind(column(rows, |row| row.version))
-        .bind(column(rows, |row| row.position.0))
-        .bind(column(rows, |row| row.message_count))
-        .bind(column(rows, |row| row.last_message.as_deref()))
-        .bind(column(rows, |row| row.last_message_at))
-        .bind(column(rows, |row| row.waiting_since))
+        .bind(column(&all, |row| row.query_id.get()))
+        .bind(column(&all, |row| row.donor.as_str()))
+        .bind(column(&all, |row| row.donor_id.as_str()))
+        .bind(column(&all, |row| row.donor_session.0))
+        .bind(column(&all, |row| row.test.as_str()))
+        .bind(column(&all, |row| row.stage.as_str()))
+        .bind(column(&all, |row| row.device.as_str()))
+        .bind(column(&all, |row| row.standing.status.as_str()))
+        .bind(column(&all, |row| row.standing.assigned_to_id.map(UserId::get)))
+        .bind(column(&all, |row| row.standing.pending_request_id.map(CallRequestId::get)))
+        .bind(column(&all, |row| row.standing.active_call_id.map(CallId::get)))
+        .bind(column(&all, |row| row.standing.deleted))
+        .bind(column(&all, |row| row.transferred_to.as_deref()))
+        .bind(column(&all, |row| row.transferred_to_user_id.map(UserId::get)))
+        .bind(column(&all, |row| row.transferred_by_id.map(UserId::get)))
+        .bind(column(&all, |row| row.transfer_note.as_deref()))
+        .bind(column(&all, |row| row.resolved_by_id.map(UserId::get)))
+        .bind(column(&all, |row| row.closed_by_donor))
+        .bind(column(&all, |row| row.created_at))
+        .bind(column(&all, |row| row.updated_at))
+        .bind(column(&all, |row| row.version))
+        .bind(column(&all, |row| row.position.0))
+        .bind(column(&all, |row| row.message_count))
+        .bind(column(&all, |row| row.last_message.as_deref()))
+        .bind(column(&all, |row| row.last_message_at))
+        .bind(column(&all, |row| row.waiting_since))
+        .bind(column(&told, |row| row.query_id.get()))
+        .bind(column(&told, |row| row.donor.as_str()))
+        .bind(column(&told, search))
+        .bind(described.values().map(|position| position.0).collect::<Vec<_>>())
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// What a query is searched by: all its details in lower case, one per line so that no match spans two.
+fn search(row: &QueryRow) -> String {
+    [row.donor.as_str(), row.donor_id.as_str(), &row.test, &row.stage, &row.device].join("\n").to_lowercase()
 }
 
 fn column<'a, T>(rows: &[&'a QueryRow], value: impl Fn(&'a QueryRow) -> T) -> Vec<T> {
     rows.iter().map(|row| value(row)).collect()
 }
 
-/// Keeps what a query is searched by: all its details in lower case, one per line so that no match spans two.
-async fn save_details(
-    conn: &mut PgConnection,
-    rows: &BTreeMap<QueryId, QueryRow>,
-    described: &BTreeMap<QueryId, Position>,
-) -> Result<(), sqlx::Error> {
-    let search = |row: &QueryRow| {
-        [row.donor.as_str(), row.donor_id.as_str(), &row.test, &row.stage, &row.device].join("\n").to_lowercase()
-    };
-    let rows: Vec<_> = described.keys().map(|query| &rows[query]).collect();
-    sqlx::query(
-        "insert into query_details as d (query_id, donor, search, position)
-         select * from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
-         on conflict (query_id) do update
-         set donor = excluded.donor,
-             search = excluded.search,
-             position = excluded.position
-         where excluded.position > d.position",
-    )
-    .bind(column(&rows, |row| row.query_id.get()))
-    .bind(column(&rows, |row| row.donor.as_str()))
-    .bind(column(&rows, search))
-    .bind(described.values().map(|position| position.0).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 const UPSERT: &str = "
+    with described as (
+        insert into query_details as d (query_id, donor, search, position)
+        select * from unnest($27::bigint[], $28::text[], $29::text[], $30::bigint[])
+        on conflict (query_id) do update
+        set donor = excluded.donor,
+            search = excluded.search,
+            position = excluded.position
+        where excluded.position > d.position
+    )
     insert into queries as t (
         query_id, donor, donor_id, donor_session, test, stage, device,
         status, assigned_to_id, pending_request_id, active_call_id, deleted,

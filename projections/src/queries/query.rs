@@ -25,7 +25,7 @@ pub(crate) const COLUMNS: &str = "
 const COUNT_CAP: i64 = 1_000;
 
 /// Which queries a list shows. What is absent does not narrow it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ListFilter {
     /// In one of these statuses; empty means any.
     pub statuses: Vec<QueryStatus>,
@@ -75,7 +75,8 @@ pub async fn find(db: impl PgExecutor<'_>, query: QueryId) -> Result<Option<Quer
 
 /// The queries with these ids, in no particular order; absent ones are left out.
 pub async fn of_ids(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Vec<QueryRow>, sqlx::Error> {
-    sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = any($1) and not deleted"))
+    // `not deleted` would let in the indexes of the lists, which suit a plan that was made while the table was empty.
+    sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = any($1) and deleted is false"))
         .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
         .fetch_all(db)
         .await

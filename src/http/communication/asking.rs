@@ -10,7 +10,7 @@ use aggregates::vocabulary::{CallMode, CallRequestStatus};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use projections::{messages, requests};
+use projections::requests;
 
 use super::Wish;
 use crate::accounts::DonorPrincipal;
@@ -117,7 +117,7 @@ pub(super) async fn as_donor(
     let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
     let request = asked(&outcome).ok_or(ApiError::Internal(None))?;
     let request = requests::find(&api.reads, request).await?.ok_or_else(no_such_request)?;
-    let said = messages::find(&api.reads, request.message_id).await?;
+    let said = api.lookups.message(request.message_id).await?;
     let data = views::Ask::new(&request, said.as_ref(), &row, &api.accounts.list());
     let response = answer::about_call(StatusCode::CREATED, Some(data), Some("Call requested successfully"));
     Ok(answer::of_command(&row, response, &outcome))

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use projections::page::Page;
-use projections::{calls, messages, queries};
+use projections::{calls, messages};
 
 use super::no_such_call;
 use crate::accounts::Principal;
@@ -141,7 +141,7 @@ pub(super) async fn session_too(
 }
 
 async fn calls_of(api: &Api, staff: &Staff, query: QueryId) -> Result<Response, ApiError> {
-    let query = queries::find(&api.reads, query).await?.ok_or(ApiError::query_not_found())?;
+    let query = api.lookups.query(query).await?.ok_or(ApiError::query_not_found())?;
     let sessions = calls::of_query(&api.reads, query.query_id).await?;
     let said = messages::notices_of_query(&api.reads, query.query_id, &Page::first(NOTICES)).await?;
     let queries = std::slice::from_ref(&query);
@@ -155,7 +155,7 @@ async fn calls_of(api: &Api, staff: &Staff, query: QueryId) -> Result<Response, 
 async fn one(api: &Api, staff: &Staff, call: CallId) -> Result<Response, ApiError> {
     let call = calls::find(&api.reads, call).await?.ok_or_else(no_such_call)?;
     api.dispatcher.load(call.query_id).await?.0.check_may_act(staff)?;
-    let query = queries::find(&api.reads, call.query_id).await?.ok_or_else(no_such_call)?;
+    let query = api.lookups.query(call.query_id).await?.ok_or_else(no_such_call)?;
     let said = messages::of_call(&api.reads, call.query_id, call.call_id).await?;
     let shown = joining::calls_shown(api, &said, std::slice::from_ref(&query), Reader::Staff(staff)).await?;
     let pass = joining::try_pass(api, &call, &query, Reader::Staff(staff)).await;

@@ -111,7 +111,7 @@ async fn call_as_donor(
 }
 
 async fn donors_row(api: &Api, query: QueryId) -> Result<queries::QueryRow, ApiError> {
-    queries::find(&api.reads, query).await?.ok_or(ApiError::query_not_found())
+    api.lookups.query(query).await?.ok_or(ApiError::query_not_found())
 }
 
 /// Answers a staff member with a call that began, and with the request it answers.

@@ -6,11 +6,9 @@ use aggregates::people::Actor;
 use axum::http::StatusCode;
 use axum::response::Response;
 use garde::Validate;
-use projections::messages;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::listing::NEWEST_IN_ONE;
 use crate::clock;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Donor;
@@ -18,6 +16,7 @@ use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
+use crate::http::lookups::Conversation;
 use crate::http::openapi::{CommandErrors, CommandHeaders};
 use crate::http::{lenient, rules, views};
 
@@ -53,11 +52,12 @@ pub(super) async fn close(
     super::check_owned(&errand.api, query, &donor).await?;
     let command = DonorQueryCommand::CloseQueryByDonor { notice: errand.notice().await?, at: clock::now() };
     let outcome = errand.carry_out(query, &Actor::Donor { id: donor.donor_id }, command).await?;
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(id, &outcome)) };
-    let api = &errand.api;
-    let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let calls = joining::calls_shown(api, &said, std::slice::from_ref(&row), Reader::Donor).await?;
-    let data = views::DonorQuery::new(&row, &said, &calls, &api.accounts.list());
+    let Some(shown) = errand.shown_with_messages(query, &outcome).await? else {
+        return Ok(answer::later(id, &outcome));
+    };
+    let (api, Conversation { row, said }) = (&errand.api, &*shown);
+    let calls = joining::calls_shown(api, said, std::slice::from_ref(row), Reader::Donor).await?;
+    let data = views::DonorQuery::new(row, said, &calls, &api.accounts.list());
     let response = answer::enveloped(StatusCode::CREATED, data, Some("Query closed successfully"));
-    Ok(answer::of_command(&row, response, &outcome))
+    Ok(answer::of_command(row, response, &outcome))
 }

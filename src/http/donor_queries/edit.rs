@@ -7,11 +7,9 @@ use aggregates::personal::Personal;
 use aggregates::vocabulary::QueryStatus;
 use axum::response::Response;
 use garde::Validate;
-use projections::{messages, queries};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::listing::NEWEST_IN_ONE;
 use super::transfer;
 use crate::accounts::Principal;
 use crate::accounts::devices::DeviceKind;
@@ -22,6 +20,7 @@ use crate::http::body::{Body, Id};
 use crate::http::errand::Errand;
 use crate::http::error::{ApiError, Violation};
 use crate::http::joining::{self, Reader};
+use crate::http::lookups::Conversation;
 use crate::http::openapi::{CommandErrors, CommandHeaders, Either};
 use crate::http::{Api, auth, lenient, rules, views};
 
@@ -106,23 +105,24 @@ async fn by_staff(errand: Errand, by: Staff, query: QueryId, mut body: Edits) ->
     if let Some(outcome) = outcome {
         return errand.answer(query, &outcome, None).await;
     }
-    let row = queries::find(&errand.api.reads, query).await?.ok_or(ApiError::query_not_found())?;
+    let row = errand.api.lookups.query(query).await?.ok_or(ApiError::query_not_found())?;
     let data = views::StaffQuery::new(&row, &errand.api.accounts.list());
     Ok(answer::of_query(&row, answer::enveloped(errand.success(), data, None), errand.api.freshness.applied()))
 }
 
 async fn by_donor(errand: &Errand, caller: &Principal, query: QueryId, body: Edits) -> Result<Response, ApiError> {
-    let row = super::visible(&errand.api, query, caller).await?;
+    super::visible(&errand.api, query, caller).await?;
     let Edits { donor: None, test: None, stage: None, device: None, status: None, fcm_token: Some(push_token), .. } =
         body
     else {
         return Err(ApiError::Forbidden);
     };
     register(&errand.api, query, &push_token).await?;
-    let said = messages::latest_of_queries(&errand.api.reads, &[query], NEWEST_IN_ONE).await?;
-    let calls = joining::calls_shown(&errand.api, &said, std::slice::from_ref(&row), Reader::Donor).await?;
-    let data = views::DonorQuery::new(&row, &said, &calls, &errand.api.accounts.list());
-    Ok(answer::of_query(&row, answer::enveloped(errand.success(), data, None), errand.api.freshness.applied()))
+    let found = errand.api.lookups.conversation(query).await?.ok_or(ApiError::query_not_found())?;
+    let Conversation { row, said } = &*found;
+    let calls = joining::calls_shown(&errand.api, said, std::slice::from_ref(row), Reader::Donor).await?;
+    let data = views::DonorQuery::new(row, said, &calls, &errand.api.accounts.list());
+    Ok(answer::of_query(row, answer::enveloped(errand.success(), data, None), errand.api.freshness.applied()))
 }
 
 /// Notes the device of a query's donor.

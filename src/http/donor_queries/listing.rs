@@ -1,27 +1,29 @@
 //! What every list of queries has in common: filters of both generations, pages, and bounded conversations.
 
+use std::collections::HashMap;
+
 use aggregates::ids::UserId;
 use aggregates::vocabulary::QueryStatus;
-use axum::Json;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use futures_util::future::try_join_all;
 use garde::Validate;
 use projections::messages;
 use projections::page::{MAX_LIMIT, Page};
 use projections::queries::{self, Assigned, Cursor, ListFilter, Order, QueryRow};
+use projections::{ReadError, ReadPool};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::accounts::Accounts;
 use crate::http::answer::ListEnvelope;
 use crate::http::error::{ApiError, Violation};
-use crate::http::joining::{self, Reader};
-use crate::http::{Api, lenient, rules, views};
+use crate::http::{Api, joining, lenient, rules, views};
 
 /// How many messages a list shows of each query.
 pub(super) const NEWEST_IN_LIST: i64 = 10;
-
-/// How many messages a single query shows.
-pub(super) const NEWEST_IN_ONE: i64 = 50;
 
 /// How many rows a numbered page has, if its client does not say.
 const PAGE: i64 = 10;
@@ -166,33 +168,75 @@ impl Filters {
     }
 }
 
+/// A page of a list, as everybody asks for it who sees the same: lists show nothing that depends on their reader.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::http) struct ListKey {
+    /// Nothing if nothing can be in it.
+    filter: Option<ListFilter>,
+    order: Order,
+    page: Page<Cursor>,
+    /// The page's number, if it was asked for by number.
+    number: Option<i64>,
+}
+
 /// A page of a list, with the end of each conversation.
 pub(super) async fn answer(api: &Api, filters: &Filters, list: ListFilter, order: Order) -> Result<Response, ApiError> {
     let page = filters.slice(order)?;
+    let number = filters.page.map(|page| page.max(1));
+    let body = api.lookups.page(ListKey { filter: filters.narrow(list), order, page, number }).await?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+}
+
+/// Pages of lists, written as JSON.
+pub(in crate::http) async fn pages(
+    reads: ReadPool,
+    accounts: Accounts,
+    keys: Vec<ListKey>,
+) -> Result<HashMap<ListKey, Bytes>, ReadError> {
+    let pages = keys.into_iter().map(async |key| {
+        let envelope = page(&reads, &accounts, &key).await?;
+        let body = serde_json::to_vec(&envelope).map_err(|error| ReadError::Encode(error.into()))?;
+        Ok((key, Bytes::from(body)))
+    });
+    try_join_all(pages).await.map(HashMap::from_iter)
+}
+
+async fn page(
+    reads: &ReadPool,
+    accounts: &Accounts,
+    key: &ListKey,
+) -> Result<ListEnvelope<views::StaffQueryWithMessages>, ReadError> {
     let mut envelope = ListEnvelope {
         status: 200,
         data: Vec::new(),
         total: 0,
         total_exact: true,
-        limit: page.limit(),
-        page: filters.page.map(|page| page.max(1)),
+        limit: key.page.limit(),
+        page: key.number,
         next_cursor: None,
     };
-    if let Some(list) = filters.narrow(list) {
-        let slice = queries::list(&api.reads, &list, order, &page).await?;
-        envelope.data = with_messages(api, &slice.rows).await?;
+    if let Some(filter) = &key.filter {
+        let slice = queries::list(reads, filter, key.order, &key.page).await?;
+        envelope.data = with_messages(reads, accounts, &slice.rows).await?;
         envelope.total = slice.total.count;
         envelope.total_exact = slice.total.exact;
         envelope.next_cursor = slice.next.map(|cursor| cursor.to_string());
     }
-    Ok(Json(envelope).into_response())
+    Ok(envelope)
 }
 
-async fn with_messages(api: &Api, rows: &[QueryRow]) -> Result<Vec<views::StaffQueryWithMessages>, ApiError> {
-    let ids: Vec<_> = rows.iter().map(|row| row.query_id).collect();
-    let said = messages::latest_of_queries(&api.reads, &ids, NEWEST_IN_LIST).await?;
-    let calls = joining::calls_shown(api, &said, rows, Reader::Onlooker).await?;
-    let people = api.accounts.list();
+async fn with_messages(
+    reads: &ReadPool,
+    accounts: &Accounts,
+    rows: &[QueryRow],
+) -> Result<Vec<views::StaffQueryWithMessages>, ReadError> {
+    let talked: Vec<_> = rows.iter().filter(|row| row.message_count > 0).map(|row| row.query_id).collect();
+    let mut said = Vec::new();
+    if !talked.is_empty() {
+        said = messages::latest_of_queries(reads, &talked, NEWEST_IN_LIST).await?;
+    }
+    let calls = joining::calls_told(reads, &said).await?;
+    let people = accounts.list();
     Ok(rows.iter().map(|row| views::StaffQueryWithMessages::new(row, &said, &calls, &people)).collect())
 }
 

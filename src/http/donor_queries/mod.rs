@@ -5,7 +5,7 @@ mod close;
 mod delete;
 mod edit;
 mod is_accepted;
-mod listing;
+pub(super) mod listing;
 mod lists;
 mod mark;
 mod of_donor;
@@ -19,7 +19,7 @@ mod transfer;
 use std::sync::Arc;
 
 use aggregates::ids::QueryId;
-use projections::queries::{self, QueryRow};
+use projections::queries::QueryRow;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -58,7 +58,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// A query that somebody may see. One that is not theirs is not there.
 pub(super) async fn visible(api: &Api, query: QueryId, caller: &Principal) -> Result<QueryRow, ApiError> {
-    let row = queries::find(&api.reads, query).await?.ok_or(ApiError::query_not_found())?;
+    let row = api.lookups.query(query).await?.ok_or(ApiError::query_not_found())?;
     match caller {
         Principal::Donor(donor) if !donor.owns(&row.donor_id, row.donor_session) => Err(ApiError::query_not_found()),
         Principal::Donor(_) | Principal::Staff(_) => Ok(row),

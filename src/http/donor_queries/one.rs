@@ -8,15 +8,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use projections::messages;
-use projections::queries::{self, QueryRow};
 
-use super::listing::NEWEST_IN_ONE;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Staff;
 use crate::http::body::Id;
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
+use crate::http::lookups::Conversation;
 use crate::http::openapi::ReadErrors;
 use crate::http::{Api, views};
 
@@ -31,8 +29,8 @@ use crate::http::{Api, views};
 )]
 pub(super) async fn one(State(api): State<Arc<Api>>, Staff(staff): Staff, Id(id): Id) -> Result<Response, ApiError> {
     let position = api.freshness.applied();
-    let (row, data) = found(&api, &staff, QueryId::new(id)).await?;
-    Ok(answer::of_query(&row, answer::enveloped(StatusCode::OK, data, None), position))
+    let (found, data) = found(&api, &staff, QueryId::new(id)).await?;
+    Ok(answer::of_query(&found.row, answer::enveloped(StatusCode::OK, data, None), position))
 }
 
 /// One query without an envelope, as the dashboard asks for it after a status event.
@@ -46,18 +44,17 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Staff(staff): Staff, Id(id)
 )]
 pub(super) async fn bare(State(api): State<Arc<Api>>, Staff(staff): Staff, Id(id): Id) -> Result<Response, ApiError> {
     let position = api.freshness.applied();
-    let (row, data) = found(&api, &staff, QueryId::new(id)).await?;
-    Ok(answer::of_query(&row, Json(data).into_response(), position))
+    let (found, data) = found(&api, &staff, QueryId::new(id)).await?;
+    Ok(answer::of_query(&found.row, Json(data).into_response(), position))
 }
 
 async fn found(
     api: &Api,
     staff: &people::Staff,
     query: QueryId,
-) -> Result<(QueryRow, views::StaffQueryWithMessages), ApiError> {
-    let row = queries::find(&api.reads, query).await?.ok_or(ApiError::query_not_found())?;
-    let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let calls = joining::calls_shown(api, &said, std::slice::from_ref(&row), Reader::Staff(staff)).await?;
-    let data = views::StaffQueryWithMessages::new(&row, &said, &calls, &api.accounts.list());
-    Ok((row, data))
+) -> Result<(Arc<Conversation>, views::StaffQueryWithMessages), ApiError> {
+    let found = api.lookups.conversation(query).await?.ok_or(ApiError::query_not_found())?;
+    let calls = joining::calls_shown(api, &found.said, std::slice::from_ref(&found.row), Reader::Staff(staff)).await?;
+    let data = views::StaffQueryWithMessages::new(&found.row, &found.said, &calls, &api.accounts.list());
+    Ok((found, data))
 }

@@ -11,13 +11,11 @@ use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use garde::Validate;
-use projections::messages;
 use serde::Deserialize;
 use tracing::warn;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::listing::NEWEST_IN_ONE;
 use crate::accounts::devices::DeviceKind;
 use crate::clock;
 use crate::http::answer::{self, Envelope};
@@ -26,6 +24,7 @@ use crate::http::body::Body;
 use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::layers::ClientAddress;
+use crate::http::lookups::Conversation;
 use crate::http::openapi::{CommandErrors, FoundingHeaders};
 use crate::http::views::CallsShown;
 use crate::http::{Api, lenient, rules, views};
@@ -123,12 +122,12 @@ pub(super) async fn open(
         register(api, query, &donor_id, session, &push_token).await;
     }
     let token = api.accounts.donor_token(&donor_id, session);
-    let Some(row) = errand.shown(query, &outcome).await? else {
+    let Some(shown) = errand.shown_with_messages(query, &outcome).await? else {
         return Ok(answer::opened_later(query.get(), token, &outcome));
     };
-    let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let data = views::DonorQuery::new(&row, &said, &CallsShown::default(), &api.accounts.list()).with_token(token);
-    Ok(answer::of_command(&row, answer::enveloped(StatusCode::CREATED, data, None), &outcome))
+    let Conversation { row, said } = &*shown;
+    let data = views::DonorQuery::new(row, said, &CallsShown::default(), &api.accounts.list()).with_token(token);
+    Ok(answer::of_command(row, answer::enveloped(StatusCode::CREATED, data, None), &outcome))
 }
 
 /// A donor who shows a token goes on with its session, so that one token opens all of their queries.

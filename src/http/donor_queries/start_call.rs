@@ -11,13 +11,12 @@ use aggregates::vocabulary::{CallMode, QueryStatus};
 use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
+use projections::calls;
 use projections::page::Page;
 use projections::queries::{self, ListFilter, Order};
-use projections::{calls, messages};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::listing::NEWEST_IN_ONE;
 use super::open::{self, NewQuery};
 use crate::clock;
 use crate::http::answer::{self, Envelope};
@@ -28,6 +27,7 @@ use crate::http::errand::{Errand, Founding};
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
 use crate::http::layers::ClientAddress;
+use crate::http::lookups::Conversation;
 use crate::http::openapi::{CommandErrors, FoundingHeaders};
 use crate::http::{Api, views};
 use crate::integrations::calls::Seat;
@@ -91,21 +91,21 @@ async fn answer(errand: &Errand, begun: Begun) -> Result<Response, ApiError> {
     let (query, donor_id, session) = open::opened(&outcome.events).ok_or(ApiError::Internal(None))?;
     let call = begun_call(&outcome.events).ok_or(ApiError::Internal(None))?;
     let token = api.accounts.donor_token(&donor_id, session);
-    let Some(row) = errand.shown(query, &outcome).await? else {
+    let Some(found) = errand.shown_with_messages(query, &outcome).await? else {
         return Ok(answer::opened_later(query.get(), token, &outcome));
     };
+    let Conversation { row, said } = &*found;
     let call = calls::find(&api.reads, call).await?.ok_or(ApiError::Internal(None))?;
     let pass = match pass {
-        None => joining::try_pass(api, &call, &row, Reader::Donor).await,
+        None => joining::try_pass(api, &call, row, Reader::Donor).await,
         made => made,
     };
-    let said = messages::latest_of_queries(&api.reads, &[query], NEWEST_IN_ONE).await?;
-    let shown = joining::calls_shown(api, &said, std::slice::from_ref(&row), Reader::Onlooker).await?;
+    let shown = joining::calls_shown(api, said, std::slice::from_ref(row), Reader::Onlooker).await?;
     let people = api.accounts.list();
     let data = OpenedWithCall {
-        query: views::DonorQuery::new(&row, &said, &shown, &people).with_token(token),
-        call: views::DonorCall::new(&call, &row, pass.as_ref(), &people),
+        query: views::DonorQuery::new(row, said, &shown, &people).with_token(token),
+        call: views::DonorCall::new(&call, row, pass.as_ref(), &people),
     };
     let response = answer::enveloped(StatusCode::CREATED, data, Some("Query created and call started successfully"));
-    Ok(answer::fleeting(answer::of_command(&row, response, &outcome)))
+    Ok(answer::fleeting(answer::of_command(row, response, &outcome)))
 }

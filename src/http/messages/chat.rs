@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use projections::messages::{self, ListFilter};
-use projections::queries;
 
 use super::post::{self, NewMessage};
 use super::read::{self, Part};
@@ -78,7 +77,7 @@ pub(super) async fn of_query(
     Id(id): Id,
     Params(part): Params<Part>,
 ) -> Result<Json<Vec<views::StaffMessage>>, ApiError> {
-    let query = queries::find(&api.reads, QueryId::new(id)).await?.ok_or(ApiError::query_not_found())?;
+    let query = api.lookups.query(QueryId::new(id)).await?.ok_or(ApiError::query_not_found())?;
     let rows = messages::of_query(&api.reads, query.query_id, &part.page()?).await?;
     read::for_staff(&api, &rows, &staff).await.map(Json)
 }

@@ -10,7 +10,7 @@ use aggregates::vocabulary::MessageType;
 use axum::http::StatusCode;
 use axum::response::Response;
 use garde::Validate;
-use projections::messages::{self, MessageRow};
+use projections::messages::MessageRow;
 use projections::queries::QueryRow;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -209,7 +209,7 @@ pub(super) async fn said(
     let outcome = errand.carry_out(query, by, command).await?;
     let message = posted(&outcome.events).ok_or(ApiError::Internal(None))?;
     let shown = match errand.shown(query, &outcome).await? {
-        Some(row) => messages::find(&errand.api.reads, message).await?.map(|said| (row, said)),
+        Some(row) => errand.api.lookups.message(message).await?.map(|said| (row, said)),
         None => None,
     };
     Ok((outcome, shown))

@@ -160,7 +160,7 @@ pub(super) async fn of_query_for_staff(
     Id(id): Id,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
-    let query = queries::find(&api.reads, QueryId::new(id)).await?.ok_or(ApiError::query_not_found())?;
+    let query = api.lookups.query(QueryId::new(id)).await?.ok_or(ApiError::query_not_found())?;
     let page = part.page()?;
     let rows = messages::of_query(&api.reads, query.query_id, &page).await?;
     let total = query.message_count;

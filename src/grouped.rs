@@ -1,0 +1,169 @@
+//! Many small questions at once: whoever asks while an answer is under way shares the next one.
+//!
+//! A question to the database costs a round trip whether it names one row or a hundred. So questions are gathered as
+//! commands are by the log's writer: nobody lingers when nothing is going on, and under load one statement answers
+//! everybody who asked meanwhile. An answer always comes from a statement that began after its question was asked, so a
+//! reader sees what it would have seen alone.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How many questions may wait; one more waits for its place.
+const QUEUE: usize = 1_024;
+/// How many questions one statement answers.
+const GROUP: usize = 128;
+/// How long one statement may take, before everybody who waits for it is told.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Answers questions of one kind. Cheap to clone.
+pub struct Grouped<K, V> {
+    asks: mpsc::Sender<Ask<K, V>>,
+    stop: CancellationToken,
+}
+
+/// Why a question got no answer: the one failure of everybody who shared the statement.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct GroupError(Arc<sqlx::Error>);
+
+struct Ask<K, V> {
+    key: K,
+    answer: oneshot::Sender<Result<Option<V>, GroupError>>,
+}
+
+impl<K, V> Clone for Grouped<K, V> {
+    fn clone(&self) -> Self {
+        Self { asks: self.asks.clone(), stop: self.stop.clone() }
+    }
+}
+
+impl GroupError {
+    /// What the database said.
+    pub fn cause(&self) -> &sqlx::Error {
+        &self.0
+    }
+}
+
+impl<K, V> Grouped<K, V>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    V: Clone + Send + 'static,
+{
+    /// Starts answering, with up to `at_once` statements under way, until the stop. `load` answers different keys at once;
+    /// those it does not mention have no value.
+    pub fn start<L, F>(tasks: &TaskTracker, stop: &CancellationToken, at_once: usize, load: L) -> Self
+    where
+        L: Fn(Vec<K>) -> F + Clone + Send + 'static,
+        F: Future<Output = Result<HashMap<K, V>, sqlx::Error>> + Send,
+    {
+        let (asks, queue) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..at_once {
+            let (queue, load, stop) = (Arc::clone(&queue), load.clone(), stop.clone());
+            tasks.spawn(async move { stop.run_until_cancelled(answer_all(&queue, load)).await });
+        }
+        Self { asks, stop: stop.clone() }
+    }
+
+    /// The value of a key, if it has one.
+    pub async fn find(&self, key: K) -> Result<Option<V>, GroupError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.asks.send(Ask { key, answer }).await.ok()?;
+            answered.await.ok()
+        };
+        let closed = || GroupError(Arc::new(sqlx::Error::PoolClosed));
+        self.stop.run_until_cancelled(asked).await.flatten().unwrap_or_else(|| Err(closed()))
+    }
+}
+
+async fn answer_all<K, V, L, F>(queue: &Mutex<mpsc::Receiver<Ask<K, V>>>, load: L)
+where
+    K: Clone + Eq + Hash,
+    V: Clone,
+    L: Fn(Vec<K>) -> F,
+    F: Future<Output = Result<HashMap<K, V>, sqlx::Error>>,
+{
+    loop {
+        let mut group = Vec::new();
+        // Held while nobody asks: then the other statements have nothing to do either.
+        if queue.lock().await.recv_many(&mut group, GROUP).await == 0 {
+            return;
+        }
+        let keys: HashSet<K> = group.iter().map(|ask| ask.key.clone()).collect();
+        let loaded = timeout(LIMIT, load(keys.into_iter().collect())).await;
+        let loaded = loaded.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(|error| GroupError(Arc::new(error)));
+        for Ask { key, answer } in group {
+            // Who asked may have gone away.
+            drop(answer.send(loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Semaphore;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    use super::Grouped;
+
+    /// Squares of even numbers, one statement for each permit.
+    fn squares(gate: &Arc<Semaphore>, statements: &Arc<AtomicUsize>, stop: &CancellationToken) -> Grouped<u32, u32> {
+        let (gate, statements) = (Arc::clone(gate), Arc::clone(statements));
+        Grouped::start(&TaskTracker::new(), stop, 1, move |keys: Vec<u32>| {
+            let (gate, statements) = (Arc::clone(&gate), Arc::clone(&statements));
+            async move {
+                gate.acquire().await.map_err(|_| sqlx::Error::RowNotFound)?.forget();
+                statements.fetch_add(1, Ordering::SeqCst);
+                Ok(keys.into_iter().filter(|key| key % 2 == 0).map(|key| (key, key * key)).collect::<HashMap<_, _>>())
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_meanwhile_share_the_next_statement() {
+        let (gate, statements) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let squares = squares(&gate, &statements, &CancellationToken::new());
+        let first = squares.find(2);
+        let others = futures_util::future::join_all((0..100).map(|key| squares.find(key % 10)));
+        let (first, others, ()) = tokio::join!(biased; first, others, async { gate.add_permits(2) });
+        assert_eq!(first.expect("an answer"), Some(4));
+        for (key, answer) in (0..100).zip(others) {
+            let key = key % 10;
+            assert_eq!(answer.expect("an answer"), (key % 2 == 0).then_some(key * key));
+        }
+        assert!(statements.load(Ordering::SeqCst) <= 2);
+    }
+
+    #[tokio::test]
+    async fn everybody_is_told_when_a_statement_fails() {
+        let (gate, statements) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let squares = squares(&gate, &statements, &CancellationToken::new());
+        gate.close();
+        for answer in futures_util::future::join_all((0..10).map(|key| squares.find(key))).await {
+            assert!(matches!(answer.expect_err("a failure").cause(), sqlx::Error::RowNotFound));
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_after_the_stop() {
+        let (gate, statements, stop) =
+            (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let squares = squares(&gate, &statements, &stop);
+        let (waiting, ()) = tokio::join!(biased; squares.find(2), async { stop.cancel() });
+        assert!(matches!(waiting.expect_err("a stop").cause(), sqlx::Error::PoolClosed));
+        assert!(squares.find(2).await.is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! What nearly every answer shows, looked up for all requests that need it at once: see [`crate::grouped`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aggregates::ids::{MessageId, QueryId};
+use axum::body::Bytes;
+use projections::messages::{self, MessageRow};
+use projections::queries::{self, QueryRow};
+use projections::{ReadError, ReadPool};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::donor_queries::listing::{self, ListKey};
+use crate::accounts::Accounts;
+use crate::grouped::{GroupError, Grouped};
+
+/// How many messages a single query shows.
+pub(super) const NEWEST_IN_ONE: i64 = 50;
+
+/// How many statements of a kind are under way at once: one on its way while the next is gathered.
+const AT_ONCE: usize = 2;
+
+/// Questions about the read models that requests share. Cheap to clone.
+#[derive(Clone)]
+pub struct Lookups {
+    queries: Grouped<QueryId, QueryRow>,
+    conversations: Grouped<QueryId, Arc<Conversation>>,
+    messages: Grouped<MessageId, MessageRow>,
+    lists: Grouped<ListKey, Bytes>,
+}
+
+/// A query with the end of what was said about it, in the order it was said.
+pub(super) struct Conversation {
+    pub(super) row: QueryRow,
+    pub(super) said: Vec<MessageRow>,
+}
+
+impl Lookups {
+    /// Looks up until the stop.
+    pub fn start(reads: &ReadPool, accounts: &Accounts, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let of = || reads.clone();
+        let (for_queries, for_conversations, for_messages, for_lists) = (of(), of(), of(), of());
+        let people = accounts.clone();
+        Self {
+            queries: Grouped::start(tasks, stop, AT_ONCE, move |ids| rows(for_queries.clone(), ids)),
+            conversations: Grouped::start(tasks, stop, AT_ONCE, move |ids| {
+                conversations(for_conversations.clone(), ids)
+            }),
+            messages: Grouped::start(tasks, stop, AT_ONCE, move |ids| said(for_messages.clone(), ids)),
+            lists: Grouped::start(tasks, stop, AT_ONCE, move |keys| {
+                listing::pages(for_lists.clone(), people.clone(), keys)
+            }),
+        }
+    }
+
+    /// A query, unless it was deleted.
+    pub(super) async fn query(&self, id: QueryId) -> Result<Option<QueryRow>, GroupError> {
+        self.queries.find(id).await
+    }
+
+    /// A query with the last [`NEWEST_IN_ONE`] messages about it, unless it was deleted.
+    pub(super) async fn conversation(&self, id: QueryId) -> Result<Option<Arc<Conversation>>, GroupError> {
+        self.conversations.find(id).await
+    }
+
+    /// A message, unless its query was deleted.
+    pub(super) async fn message(&self, id: MessageId) -> Result<Option<MessageRow>, GroupError> {
+        self.messages.find(id).await
+    }
+
+    /// A page of a list of queries, written as JSON.
+    pub(super) async fn page(&self, list: ListKey) -> Result<Bytes, GroupError> {
+        Ok(self.lists.find(list).await?.unwrap_or_default())
+    }
+}
+
+async fn rows(reads: ReadPool, ids: Vec<QueryId>) -> Result<HashMap<QueryId, QueryRow>, ReadError> {
+    let rows = queries::of_ids(&reads, &ids).await?;
+    Ok(rows.into_iter().map(|row| (row.query_id, row)).collect())
+}
+
+async fn conversations(reads: ReadPool, ids: Vec<QueryId>) -> Result<HashMap<QueryId, Arc<Conversation>>, ReadError> {
+    let rows = queries::of_ids(&reads, &ids).await?;
+    let talked: Vec<QueryId> = rows.iter().filter(|row| row.message_count > 0).map(|row| row.query_id).collect();
+    let mut said: HashMap<QueryId, Vec<MessageRow>> = HashMap::new();
+    if !talked.is_empty() {
+        for message in messages::latest_of_queries(&reads, &talked, NEWEST_IN_ONE).await? {
+            said.entry(message.query_id).or_default().push(message);
+        }
+    }
+    let whole = |row: QueryRow| {
+        let said = said.remove(&row.query_id).unwrap_or_default();
+        (row.query_id, Arc::new(Conversation { row, said }))
+    };
+    Ok(rows.into_iter().map(whole).collect())
+}
+
+async fn said(reads: ReadPool, ids: Vec<MessageId>) -> Result<HashMap<MessageId, MessageRow>, ReadError> {
+    let rows = messages::of_ids(&reads, &ids).await?;
+    Ok(rows.into_iter().map(|row| (row.message_id, row)).collect())
+}
