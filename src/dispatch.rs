@@ -4,6 +4,8 @@
 //! is loaded and decided again, a few times. What a command means for the query's call is decided with it and written in
 //! the same transaction.
 
+mod chat;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +15,11 @@ use aggregates::donor_query::{DonorQuery, DonorQueryCommand, DonorQueryError, Do
 use aggregates::ids::{CallId, DonorId, QueryId};
 use aggregates::policy;
 use aggregates::recorded::{Metadata, Position, RecordedEvent, StreamId};
+use aggregates::staff_chat::StaffChatError;
 use cqrs_es::event_sink::EventSink;
 use tokio::sync::{Mutex, MutexGuard};
+
+pub use chat::Said;
 
 use crate::log::{Append, AppendError, CommandKey, Loaded, Log, LogError, Logged, StreamAppend};
 
@@ -66,6 +71,9 @@ pub enum DispatchError {
     /// The call session refused.
     #[error(transparent)]
     CallRefused(#[from] CallSessionError),
+    /// The chat refused.
+    #[error(transparent)]
+    ChatRefused(#[from] StaffChatError),
     /// The donor has another open query.
     #[error("donor already has an open query")]
     DonorHasOpenQuery(QueryId),
@@ -429,7 +437,7 @@ impl DispatchError {
             | Self::DonorHasOpenQuery(_)
             | Self::VersionMismatch { .. }
             | Self::Contended => true,
-            Self::KeyReused | Self::Busy | Self::Log(_) => false,
+            Self::ChatRefused(_) | Self::KeyReused | Self::Busy | Self::Log(_) => false,
         }
     }
 }
@@ -438,7 +446,8 @@ impl From<AppendError> for DispatchError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Claimed { holder: StreamId::DonorQuery(query), .. } => Self::DonorHasOpenQuery(query),
-            AppendError::Conflict(_) | AppendError::Claimed { holder: StreamId::CallSession(_), .. } => Self::Contended,
+            AppendError::Conflict(_)
+            | AppendError::Claimed { holder: StreamId::CallSession(_) | StreamId::StaffChat(_), .. } => Self::Contended,
             AppendError::KeyReused => Self::KeyReused,
             AppendError::Busy => Self::Busy,
             AppendError::Unavailable(error) => Self::Log(error),

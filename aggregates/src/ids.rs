@@ -44,13 +44,25 @@ integer_id!(
     CallRequestId
 );
 integer_id!(
-    /// A message in a query's conversation.
+    /// A message in a query's conversation, or in a chat of two staff members.
     MessageId
 );
 integer_id!(
     /// A staff account.
     UserId
 );
+
+integer_id!(
+    /// A chat of two staff members. Chats and queries are numbered from one sequence.
+    ChatId
+);
+
+impl ChatId {
+    /// The number by which the log spreads and finds its facts, where those of a query have the query's.
+    pub const fn place(self) -> QueryId {
+        QueryId::new(self.0)
+    }
+}
 
 /// The identity a donor has in the system that sent them: opaque text, never shown to other donors.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! What may happen at a support desk, and nothing else.
 //!
-//! Two aggregates: a [`donor_query`] (one donor's question from opening to closing) and a [`call_session`] (one call
-//! about it). Everything here is pure: no I/O, no clock, no randomness. Time, ids and actors arrive inside commands.
+//! Three aggregates: a [`donor_query`] (one donor's question from opening to closing), a [`call_session`] (one call about
+//! it) and a [`staff_chat`] (what two colleagues say to each other). Everything here is pure: no I/O, no clock, no
+//! randomness. Time, ids and actors arrive inside commands.
 //!
 //! Read in this order: [`ids`], [`people`], [`personal`], then `event`, `command`, `state` and `decide` of an aggregate,
 //! then [`policy`] (what follows from a fact) and [`recorded`] (the envelope a stored fact travels in).
@@ -17,6 +18,7 @@ pub mod people;
 pub mod personal;
 pub mod policy;
 pub mod recorded;
+pub mod staff_chat;
 pub mod upcast;
 pub mod vocabulary;
 

@@ -1,7 +1,7 @@
 //! Whenever this fact, then that: follow-ups as plain data, carried out by somebody else.
 //!
-//! What is written together with the fact comes first: [`claim_change`] and [`companion`]. What happens outside the desk
-//! afterwards is in [`effects`].
+//! What is written together with the fact comes first: [`claim_change`], [`chat_claim`] and [`companion`]. What happens
+//! outside the desk afterwards is in [`effects`].
 
 mod effects;
 #[cfg(test)]
@@ -14,12 +14,15 @@ use crate::donor_query::command::NewCall;
 use crate::donor_query::{DonorQueryCommand, DonorQueryEvent};
 use crate::ids::{CallId, DonorId, QueryId};
 use crate::people::Actor;
+use crate::staff_chat::{ChatMembers, StaffChatEvent};
 
 /// A thing only one stream may hold at a time. The log enforces it in the same transaction as the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// The one open query of a donor.
     OpenQueryOf(DonorId),
+    /// The one chat of two staff members.
+    ChatOf(ChatMembers),
 }
 
 impl Claim {
@@ -27,6 +30,7 @@ impl Claim {
     pub fn key(&self) -> String {
         match self {
             Self::OpenQueryOf(donor) => format!("open-query:{donor}"),
+            Self::ChatOf(members) => format!("chat:{members}"),
         }
     }
 }
@@ -64,6 +68,15 @@ pub fn claim_change(event: &DonorQueryEvent, donor: &DonorId) -> Option<ClaimCha
         | DonorQueryEvent::CallRequestCancelled { .. }
         | DonorQueryEvent::CallAttached { .. }
         | DonorQueryEvent::CallDetached { .. } => None,
+    }
+}
+
+/// The claim that a fact of a chat takes: for good, so that two people never have another one.
+pub fn chat_claim(event: &StaffChatEvent) -> ClaimChange {
+    match event {
+        StaffChatEvent::ChatMessagePosted { by, to, .. } => {
+            ClaimChange::Take(Claim::ChatOf(ChatMembers::of(by.id, to.id)))
+        }
     }
 }
 

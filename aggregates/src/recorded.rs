@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use crate::call_session::CallSessionEvent;
 use crate::donor_query::DonorQueryEvent;
-use crate::ids::{CallId, DonorId, QueryId, UserId};
+use crate::ids::{CallId, ChatId, DonorId, QueryId, UserId};
 use crate::people::{Actor, StaffRef};
+use crate::staff_chat::StaffChatEvent;
 
 /// The place of a fact in the log: gapless, in commit order, starting at 1. Zero means before the first fact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,13 +32,13 @@ impl fmt::Display for Position {
 /// How many partitions the facts are spread over. Fixed: subjects and checkpoints are named after it.
 pub const PARTITIONS: u16 = 16;
 
-/// A slice of all queries. Both aggregates of one query share a partition, so their facts keep their order.
+/// A slice of all queries and chats. Both aggregates of one query share a partition, so their facts keep their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Partition(pub u16);
 
 impl Partition {
-    /// The partition of everything about a query. Ids are handed out one after the other, so the remainder spreads them.
+    /// The partition of everything about a query, or of a chat by its [place](ChatId::place). Ids are handed out one after the other, so the remainder spreads them.
     #[expect(clippy::missing_panics_doc, reason = "a remainder is below PARTITIONS")]
     pub fn of(query: QueryId) -> Self {
         Self(u16::try_from(query.get().rem_euclid(i64::from(PARTITIONS))).expect("a remainder is below PARTITIONS"))
@@ -56,6 +57,8 @@ pub enum StreamId {
     DonorQuery(QueryId),
     /// The facts of a call session.
     CallSession(CallId),
+    /// The facts of a chat of two staff members.
+    StaffChat(ChatId),
 }
 
 impl StreamId {
@@ -64,6 +67,7 @@ impl StreamId {
         match self {
             Self::DonorQuery(_) => "DonorQuery",
             Self::CallSession(_) => "CallSession",
+            Self::StaffChat(_) => "StaffChat",
         }
     }
 
@@ -72,6 +76,7 @@ impl StreamId {
         match self {
             Self::DonorQuery(id) => id.to_string(),
             Self::CallSession(id) => id.to_string(),
+            Self::StaffChat(id) => id.to_string(),
         }
     }
 
@@ -81,6 +86,7 @@ impl StreamId {
         match aggregate_type {
             "DonorQuery" => Some(Self::DonorQuery(QueryId::new(id))),
             "CallSession" => Some(Self::CallSession(CallId::new(id))),
+            "StaffChat" => Some(Self::StaffChat(ChatId::new(id))),
             _ => None,
         }
     }
@@ -92,13 +98,15 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// A fact of either aggregate.
+/// A fact of any aggregate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// About a donor query.
     DonorQuery(DonorQueryEvent),
     /// About a call session.
     CallSession(CallSessionEvent),
+    /// About a chat of two staff members.
+    StaffChat(StaffChatEvent),
 }
 
 impl Event {
@@ -107,6 +115,7 @@ impl Event {
         match self {
             Self::DonorQuery(event) => event.name(),
             Self::CallSession(event) => event.name(),
+            Self::StaffChat(event) => event.name(),
         }
     }
 
@@ -115,6 +124,7 @@ impl Event {
         match self {
             Self::DonorQuery(event) => event.version(),
             Self::CallSession(event) => event.version(),
+            Self::StaffChat(event) => event.version(),
         }
     }
 }
@@ -198,7 +208,7 @@ pub struct RecordedEvent {
     pub event_id: Uuid,
     /// The stream it belongs to.
     pub stream: StreamId,
-    /// The query it is about.
+    /// The query it is about; the [place](ChatId::place) of a chat.
     pub query: QueryId,
     /// Its place in the stream, from 1.
     pub sequence: i64,
@@ -211,6 +221,14 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
+    /// The query it is about; none if it belongs to a chat.
+    pub const fn about(&self) -> Option<QueryId> {
+        match self.stream {
+            StreamId::DonorQuery(_) | StreamId::CallSession(_) => Some(self.query),
+            StreamId::StaffChat(_) => None,
+        }
+    }
+
     /// The partition it is distributed on.
     pub fn partition(&self) -> Partition {
         Partition::of(self.query)
@@ -228,7 +246,7 @@ pub struct StoredEvent {
     pub aggregate_type: String,
     /// The stored `aggregate_id`.
     pub aggregate_id: String,
-    /// The query it is about.
+    /// The query it is about; the [place](ChatId::place) of a chat.
     pub query: QueryId,
     /// Its place in the stream, from 1.
     pub sequence: i64,

@@ -10,6 +10,7 @@ use crate::donor_query::DonorQueryEvent;
 use crate::ids::{CallRequestId, MessageId};
 use crate::personal::Personal;
 use crate::recorded::{Event, StreamId};
+use crate::staff_chat::StaffChatEvent;
 use crate::testing::{NOON, QUERY, opened, samples};
 use crate::upcast::upcasters;
 use crate::vocabulary::CallMode;
@@ -18,6 +19,7 @@ fn stored(event: &Event) -> Value {
     match event {
         Event::DonorQuery(event) => serde_json::to_value(event),
         Event::CallSession(event) => serde_json::to_value(event),
+        Event::StaffChat(event) => serde_json::to_value(event),
     }
     .expect("a fact is plain data")
 }
@@ -59,6 +61,7 @@ fn every_fact_reads_back_as_it_was_stored() {
         let read = match &event {
             Event::DonorQuery(_) => serde_json::from_value(stored(&event)).map(Event::DonorQuery),
             Event::CallSession(_) => serde_json::from_value(stored(&event)).map(Event::CallSession),
+            Event::StaffChat(_) => serde_json::from_value(stored(&event)).map(Event::StaffChat),
         };
         assert_eq!(read.expect("it was written a moment ago"), event);
     }
@@ -76,15 +79,19 @@ fn a_fact_is_stored_under_the_name_it_is_known_by() {
 #[test]
 fn there_is_a_sample_of_every_fact() {
     let sampled: BTreeSet<_> = samples().iter().map(Event::name).collect();
-    let known: BTreeSet<_> = variants::<DonorQueryEvent>().into_iter().chain(variants::<CallSessionEvent>()).collect();
+    let known: BTreeSet<_> =
+        [variants::<DonorQueryEvent>(), variants::<CallSessionEvent>(), variants::<StaffChatEvent>()]
+            .concat()
+            .into_iter()
+            .collect();
     assert_eq!(sampled, known.iter().map(String::as_str).collect());
 }
 
 /// The variants of an enum, as serde lists them when it meets one that is unknown.
 fn variants<E: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
     let message = serde_json::from_value::<E>(json!({ "Unknown": {} })).expect_err("no fact has this name").to_string();
-    let listed = message.split_once("expected one of ").expect("serde lists what it expected").1;
-    listed.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+    let listed = message.split_once("expected ").expect("serde lists what it expected").1;
+    listed.trim_start_matches("one of ").split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
 }
 
 #[test]

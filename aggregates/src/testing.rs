@@ -21,6 +21,7 @@ pub use samples::*;
 
 use crate::call_session::{self, CallSession, CallSessionEvent};
 use crate::donor_query::{self, DonorQuery, DonorQueryEvent};
+use crate::staff_chat::{self, StaffChat, StaffChatEvent};
 
 /// What rules make of a command.
 type Decision<A> = Result<Vec<<A as Aggregate>::Event>, <A as Aggregate>::Error>;
@@ -47,6 +48,11 @@ pub fn given(past: impl IntoIterator<Item = DonorQueryEvent>) -> Given<DonorQuer
 /// A call session to which all this happened.
 pub fn given_call(past: impl IntoIterator<Item = CallSessionEvent>) -> Given<CallSession> {
     Given::after(past, call_session::decide::decide)
+}
+
+/// A chat in which all this was said.
+pub fn given_chat(past: impl IntoIterator<Item = StaffChatEvent>) -> Given<StaffChat> {
+    Given::after(past, staff_chat::decide::decide)
 }
 
 impl<A: Aggregate> Given<A> {

@@ -113,7 +113,7 @@ fn facts_of_queries(events: &[RecordedEvent]) -> Vec<(&RecordedEvent, &DonorQuer
         .iter()
         .filter_map(|recorded| match &recorded.event {
             Event::DonorQuery(event) => Some((recorded, event)),
-            Event::CallSession(_) => None,
+            Event::CallSession(_) | Event::StaffChat(_) => None,
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::idempotency::{Fleeting, Subject};
 use super::layers::{POSITION, REPLAYED};
-use crate::dispatch::Outcome;
+use crate::dispatch::{Outcome, Said};
 
 /// The envelope of donor queries and messages.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,7 +72,7 @@ pub(super) struct Later {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LaterData {
-    /// The query.
+    /// The query; the message, if it was said to a colleague.
     id: i64,
     /// The token that opens it, if it was just opened.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,16 +131,27 @@ pub(super) fn at(mut response: Response, position: Position) -> Response {
 
 /// The command is done, and its effect will be visible later.
 pub(super) fn later(query: i64, outcome: &Outcome) -> Response {
-    accepted(LaterData { id: query, donor_token: None }, outcome)
+    after(accepted(LaterData { id: query, donor_token: None }, outcome.position), outcome)
 }
 
 /// The query is open, and will be visible later.
 pub(super) fn opened_later(query: i64, donor_token: String, outcome: &Outcome) -> Response {
-    accepted(LaterData { id: query, donor_token: Some(donor_token) }, outcome)
+    after(accepted(LaterData { id: query, donor_token: Some(donor_token) }, outcome.position), outcome)
 }
 
-fn accepted(data: LaterData, outcome: &Outcome) -> Response {
+/// The answer to a message in a chat: kept under the chat's key, if it is kept.
+pub(super) fn of_chat(response: Response, said: &Said) -> Response {
+    let mut response = at(response, said.position);
+    response.extensions_mut().insert(Subject(said.members.subject()));
+    if said.replayed { replayed(response) } else { response }
+}
+
+/// The message was said in a chat, and will be visible later.
+pub(super) fn said_later(message: i64, said: &Said) -> Response {
+    of_chat(accepted(LaterData { id: message, donor_token: None }, said.position), said)
+}
+
+fn accepted(data: LaterData, position: Position) -> Response {
     let status = StatusCode::ACCEPTED;
-    let body = Later { status: status.as_u16(), position: outcome.position.0, data };
-    after((status, Json(body)).into_response(), outcome)
+    (status, Json(Later { status: status.as_u16(), position: position.0, data })).into_response()
 }

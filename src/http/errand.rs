@@ -7,6 +7,7 @@ use aggregates::donor_query::DonorQueryCommand;
 use aggregates::ids::{CallId, MessageId, QueryId};
 use aggregates::people::Actor;
 use aggregates::recorded::{Metadata, Partition, Position};
+use aggregates::staff_chat::StaffChatCommand;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -18,7 +19,7 @@ use super::error::ApiError;
 use super::layers::{ClientAddress, RequestId};
 use super::lookups::Conversation;
 use super::{Api, answer, views};
-use crate::dispatch::{CommandContext, Outcome};
+use crate::dispatch::{CommandContext, Outcome, Said};
 use crate::grouped::GroupError;
 use crate::log::CommandKey;
 
@@ -81,6 +82,11 @@ impl Errand {
         Ok(self.api.dispatcher.call(call, query, command, &self.context(by)).await?)
     }
 
+    /// Carries out a command on the chat of two staff members.
+    pub(super) async fn carry_out_in_chat(&self, by: &Actor, command: StaffChatCommand) -> Result<Said, ApiError> {
+        Ok(self.api.dispatcher.chat(command, &self.context(by)).await?)
+    }
+
     fn context(&self, by: &Actor) -> CommandContext {
         let mut metadata = Metadata::of(by, self.request_id.as_ref());
         metadata.address.clone_from(&self.address);
@@ -100,11 +106,16 @@ impl Errand {
 
     /// Waits until the read models show what happened. `false` if the client will not wait, or it takes too long.
     pub(super) async fn is_shown(&self, query: QueryId, position: Position) -> bool {
+        self.is_shown_in(Partition::of(query), position).await
+    }
+
+    /// The same, of a partition.
+    pub(super) async fn is_shown_in(&self, partition: Partition, position: Position) -> bool {
         if self.will_not_wait {
             return false;
         }
         let limit = self.api.config.read_your_writes();
-        self.api.freshness.reached(Partition::of(query), position, limit).await
+        self.api.freshness.reached(partition, position, limit).await
     }
 
     /// The query as the read models show it after a command; `None` if they do not show it in time.

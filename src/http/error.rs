@@ -11,6 +11,7 @@ use aggregates::donor_query::DonorQueryError;
 use aggregates::ids::QueryId;
 use aggregates::people::StaffRef;
 use aggregates::recorded::Position;
+use aggregates::staff_chat::StaffChatError;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use projections::ReadError;
@@ -356,6 +357,7 @@ impl From<DispatchError> for ApiError {
             DispatchError::CallRefused(refusal @ CallSessionError::AlreadyCreated) => {
                 Self::Internal(Some(refusal.into()))
             }
+            DispatchError::ChatRefused(refusal) => chat_refused(refusal),
             DispatchError::DonorHasOpenQuery(query) => Self::DonorHasOpenQuery(query),
             DispatchError::VersionMismatch { current } => Self::VersionMismatch { current },
             DispatchError::Contended => Self::Contended,
@@ -364,6 +366,15 @@ impl From<DispatchError> for ApiError {
             DispatchError::Log(error) => error.into(),
         }
     }
+}
+
+fn chat_refused(refusal: StaffChatError) -> ApiError {
+    let code = match refusal {
+        StaffChatError::Oneself => "own_recipient",
+        StaffChatError::NeedsQuery(_) => "query_required",
+        StaffChatError::OtherMembers => return ApiError::Internal(Some(refusal.into())),
+    };
+    ApiError::Unprocessable { code, message: refusal.to_string().into() }
 }
 
 impl From<ProviderError> for ApiError {

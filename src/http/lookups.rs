@@ -64,7 +64,7 @@ impl Lookups {
         self.conversations.find(id).await
     }
 
-    /// A message, unless its query was deleted.
+    /// A message about a query, unless that was deleted.
     pub(super) async fn message(&self, id: MessageId) -> Result<Option<MessageRow>, GroupError> {
         self.messages.find(id).await
     }
@@ -86,7 +86,9 @@ async fn conversations(reads: ReadPool, ids: Vec<QueryId>) -> Result<HashMap<Que
     let mut said: HashMap<QueryId, Vec<MessageRow>> = HashMap::new();
     if !talked.is_empty() {
         for message in messages::latest_of_queries(&reads, &talked, NEWEST_IN_ONE).await? {
-            said.entry(message.query_id).or_default().push(message);
+            if let Some(query) = message.query_id {
+                said.entry(query).or_default().push(message);
+            }
         }
     }
     let whole = |row: QueryRow| {

@@ -3,6 +3,7 @@
 #![allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that garde calls")]
 
 use aggregates::people::Role;
+use aggregates::staff_chat::ChatMembers;
 use aggregates::vocabulary::{CallMode, CallStatus, MessageType, QueryStatus};
 use garde::{Error, Result};
 use projections::messages::SenderType;
@@ -25,6 +26,15 @@ const DECLINED: &str = "DECLINED";
 pub(super) fn line(value: &str, _: &()) -> Result {
     not_empty(value)?;
     at_most(value, LINE)
+}
+
+/// The identity of a donor: never one under which the key of something else is kept.
+pub(super) fn donor_id(value: &str, _: &()) -> Result {
+    line(value, &())?;
+    if value.starts_with(ChatMembers::SUBJECT) {
+        return Err(Error::new(format!("isDonorId: must not begin with {}", ChatMembers::SUBJECT)));
+    }
+    Ok(())
 }
 
 /// Text of a message that has to be there.

@@ -94,6 +94,7 @@ fn payload(event: &Event) -> Result<Value, serde_json::Error> {
     match event {
         Event::DonorQuery(event) => serde_json::to_value(event),
         Event::CallSession(event) => serde_json::to_value(event),
+        Event::StaffChat(event) => serde_json::to_value(event),
     }
 }
 
@@ -106,8 +107,12 @@ fn claims(append: &Append) -> Vec<ClaimRow> {
     let mut claims = Vec::new();
     for stream in &append.streams {
         for event in &stream.events {
-            let Event::DonorQuery(event) = event else { continue };
-            let (key, take) = match policy::claim_change(event, &append.subject) {
+            let change = match event {
+                Event::DonorQuery(event) => policy::claim_change(event, &append.subject),
+                Event::CallSession(_) => None,
+                Event::StaffChat(event) => Some(policy::chat_claim(event)),
+            };
+            let (key, take) = match change {
                 None => continue,
                 Some(ClaimChange::Take(claim)) => (claim.key(), true),
                 Some(ClaimChange::Release(claim)) => (claim.key(), false),

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use aggregates::call_session::CallSession;
 use aggregates::donor_query::DonorQuery;
-use aggregates::ids::{CallId, CallRequestId, MessageId, QueryId};
+use aggregates::ids::{CallId, CallRequestId, ChatId, MessageId, QueryId};
+use aggregates::staff_chat::StaffChat;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 
@@ -46,6 +47,13 @@ impl Log {
     pub async fn next_query_id(&self) -> Result<QueryId, LogError> {
         let id = self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(QueryId::new)?;
         self.keep_new::<DonorQuery>(id);
+        Ok(id)
+    }
+
+    /// A chat id nobody has, and no query. The log need not be asked what it knows of it.
+    pub async fn next_chat_id(&self) -> Result<ChatId, LogError> {
+        let id = self.inner.ids.queries.next(&self.inner.pool, "query_ids").await.map(ChatId::new)?;
+        self.keep_new::<StaffChat>(id);
         Ok(id)
     }
 

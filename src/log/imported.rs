@@ -33,6 +33,7 @@ impl Log {
              and not exists (
                  select from events e
                  where e.query_id = c.aggregate_id::bigint
+                 and e.aggregate_type <> 'StaffChat'
                  and e.metadata ->> 'imported_from' is null
              )",
         )
@@ -54,6 +55,7 @@ impl Log {
              and not exists (
                  select from events e
                  where e.query_id = wanted.query
+                 and e.aggregate_type <> 'StaffChat'
                  and e.metadata ->> 'imported_from' is null
              )
              on conflict (key) do nothing",

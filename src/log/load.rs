@@ -7,8 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use aggregates::call_session::CallSession;
 use aggregates::donor_query::DonorQuery;
-use aggregates::ids::{CallId, DonorId, QueryId};
+use aggregates::ids::{CallId, ChatId, DonorId, QueryId};
 use aggregates::recorded::{Event, Position, StreamId};
+use aggregates::staff_chat::StaffChat;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use cqrs_es::Aggregate;
@@ -53,7 +54,7 @@ pub trait Logged: Aggregate + 'static {
     fn unwrap(event: Event) -> Option<Self::Event>;
     /// The identity in a stored `aggregate_id`.
     fn parse_id(id: &str) -> Option<Self::Id>;
-    /// The query and the donor it is about, once it exists.
+    /// The query and the donor it is about, or what stands for them, once it exists.
     fn about(&self, id: Self::Id) -> Option<(QueryId, DonorId)>;
     /// Where hot ones are kept.
     fn cache(caches: &Caches) -> &Cache<StreamId, Loaded<Self>>;
@@ -65,11 +66,12 @@ pub trait Logged: Aggregate + 'static {
 pub struct Caches {
     queries: Cache<StreamId, Loaded<DonorQuery>>,
     calls: Cache<StreamId, Loaded<CallSession>>,
+    chats: Cache<StreamId, Loaded<StaffChat>>,
 }
 
 impl Caches {
     pub(super) fn new(capacity: u64) -> Self {
-        Self { queries: Cache::new(capacity), calls: Cache::new(capacity) }
+        Self { queries: Cache::new(capacity), calls: Cache::new(capacity), chats: Cache::new(capacity) }
     }
 }
 
@@ -88,7 +90,7 @@ impl Logged for DonorQuery {
     fn unwrap(event: Event) -> Option<Self::Event> {
         match event {
             Event::DonorQuery(event) => Some(event),
-            Event::CallSession(_) => None,
+            Event::CallSession(_) | Event::StaffChat(_) => None,
         }
     }
 
@@ -125,7 +127,7 @@ impl Logged for CallSession {
     fn unwrap(event: Event) -> Option<Self::Event> {
         match event {
             Event::CallSession(event) => Some(event),
-            Event::DonorQuery(_) => None,
+            Event::DonorQuery(_) | Event::StaffChat(_) => None,
         }
     }
 
@@ -148,6 +150,46 @@ impl Logged for CallSession {
 
     fn schema_hash() -> &'static str {
         static HASH: LazyLock<String> = LazyLock::new(|| hash(CallSession::SCHEMA));
+        &HASH
+    }
+}
+
+impl Logged for StaffChat {
+    type Id = ChatId;
+    const SCHEMA: &'static [&'static str] = aggregates::staff_chat::SOURCE;
+
+    fn stream(id: ChatId) -> StreamId {
+        StreamId::StaffChat(id)
+    }
+
+    fn wrap(event: Self::Event) -> Event {
+        Event::StaffChat(event)
+    }
+
+    fn unwrap(event: Event) -> Option<Self::Event> {
+        match event {
+            Event::StaffChat(event) => Some(event),
+            Event::DonorQuery(_) | Event::CallSession(_) => None,
+        }
+    }
+
+    fn parse_id(id: &str) -> Option<ChatId> {
+        id.parse().ok().map(ChatId::new)
+    }
+
+    fn about(&self, id: ChatId) -> Option<(QueryId, DonorId)> {
+        match self {
+            Self::Absent => None,
+            Self::Begun(members) => Some((id.place(), members.subject())),
+        }
+    }
+
+    fn cache(caches: &Caches) -> &Cache<StreamId, Loaded<Self>> {
+        &caches.chats
+    }
+
+    fn schema_hash() -> &'static str {
+        static HASH: LazyLock<String> = LazyLock::new(|| hash(StaffChat::SCHEMA));
         &HASH
     }
 }

@@ -58,7 +58,7 @@ struct Inner {
 pub struct Append {
     /// The streams, each with the version that the facts were decided on.
     pub streams: Vec<StreamAppend>,
-    /// Whose key seals the personal text.
+    /// Whose key seals the personal text: a donor's, or that of a chat.
     pub subject: DonorId,
     /// Who, from where, and why.
     pub metadata: Metadata,
@@ -71,7 +71,7 @@ pub struct Append {
 pub struct StreamAppend {
     /// The stream.
     pub stream: StreamId,
-    /// The query it is about.
+    /// The query it is about; the [place](aggregates::ids::ChatId::place) of a chat.
     pub query: aggregates::ids::QueryId,
     /// The version the facts were decided on; 0 for a new stream.
     pub expected: i64,

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use aggregates::call_session::CallSessionEvent;
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::ids::QueryId;
+use aggregates::policy::Claim;
 use aggregates::recorded::{Event, PARTITIONS, Partition, Position, RecordedEvent, StoredEvent, StreamId};
+use aggregates::staff_chat::StaffChatEvent;
 use cqrs_es::persist::SerializedEvent;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -143,6 +145,16 @@ impl Log {
         Ok(Position(head.unwrap_or_default()))
     }
 
+    /// The stream that holds a claim, if one does.
+    pub async fn holder(&self, claim: &Claim) -> Result<Option<StreamId>, LogError> {
+        let found: Option<(String, String)> =
+            sqlx::query_as("select aggregate_type, aggregate_id from claims where key = $1")
+                .bind(claim.key())
+                .fetch_optional(&self.inner.pool)
+                .await?;
+        Ok(found.and_then(|(aggregate_type, aggregate_id)| StreamId::parse(&aggregate_type, &aggregate_id)))
+    }
+
     /// The position of the last fact about a query, of whichever of its streams; [`Position::START`] if there is none.
     pub async fn query_head(&self, query: QueryId) -> Result<Position, LogError> {
         let head: Option<i64> =
@@ -227,6 +239,7 @@ impl Log {
             StreamId::CallSession(_) => {
                 serde_json::from_value::<CallSessionEvent>(stored.payload).map(Event::CallSession)
             }
+            StreamId::StaffChat(_) => serde_json::from_value::<StaffChatEvent>(stored.payload).map(Event::StaffChat),
         };
         Ok((stream, event.map_err(|error| error.to_string())?))
     }

@@ -75,7 +75,7 @@ pub async fn rebuild(
     copy.fill(log, &mut progress).await?;
     copy.swap(log).await?;
     progress(copy.position, copy.position);
-    Ok(copy.position)
+    Ok(copy.close().await)
 }
 
 /// The second copy of a read model's tables.
@@ -106,6 +106,14 @@ impl Copy {
             None => copy.create().await?,
         }
         Ok(copy)
+    }
+
+    /// Lets go of the lock, which the end of the connection alone does a moment later: whoever rebuilds next finds it free.
+    /// Returns how far the copy got.
+    async fn close(mut self) -> Position {
+        // If that fails, the connection is gone, and the lock with it.
+        drop(self.connection.execute("select pg_advisory_unlock_all()").await);
+        self.position
     }
 
     /// How far an interrupted rebuild of the same version got.

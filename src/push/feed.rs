@@ -45,8 +45,8 @@ const STARTUP: Duration = Duration::from_secs(5);
 /// Whose feed it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Everything.
-    Staff,
+    /// Everything but the chats of others.
+    Staff(UserId),
     /// The queries of a donor.
     Donor(DonorPrincipal),
 }
@@ -146,7 +146,7 @@ impl Audience {
     /// The feed that somebody may hear.
     pub fn of(principal: Principal) -> Self {
         match principal {
-            Principal::Staff(_) => Self::Staff,
+            Principal::Staff(staff) => Self::Staff(staff.id),
             Principal::Donor(donor) => Self::Donor(donor),
         }
     }
@@ -154,15 +154,16 @@ impl Audience {
     /// `staff` or `donor`.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Staff => "staff",
+            Self::Staff(_) => "staff",
             Self::Donor(_) => "donor",
         }
     }
 
     fn hears(&self, room: Room) -> bool {
         match (self, room) {
-            (Self::Staff, Room::Staff) | (Self::Donor(_), Room::Query(_)) => true,
-            (Self::Staff, Room::Query(_)) | (Self::Donor(_), Room::Staff) => false,
+            (Self::Staff(_), Room::Staff) | (Self::Donor(_), Room::Query(_)) => true,
+            (Self::Staff(own), Room::Member(meant)) => *own == meant,
+            (Self::Staff(_), Room::Query(_)) | (Self::Donor(_), Room::Staff | Room::Member(_)) => false,
         }
     }
 }
@@ -350,7 +351,7 @@ impl Subscription {
             return Ok(self.cursor > head.max(self.feed.hub.passed()));
         }
         Ok(match self.audience {
-            Audience::Staff => passed.0 - self.cursor.0 > self.feed.replay_limit,
+            Audience::Staff(_) => passed.0 - self.cursor.0 > self.feed.replay_limit,
             Audience::Donor(_) => false,
         })
     }
@@ -378,7 +379,7 @@ impl Subscription {
     async fn replay_page(&mut self, passed: Position) -> Result<(), ReadError> {
         // The queries are listed after `passed` was read: whatever was passed is in the read models.
         let queries = match &self.audience {
-            Audience::Staff => None,
+            Audience::Staff(_) => None,
             Audience::Donor(donor) => Some(self.feed.queries_of(donor).await?),
         };
         self.replay(queries.as_deref(), passed).await
@@ -387,8 +388,8 @@ impl Subscription {
     /// Joins the hub, then reads what is left.
     async fn join(&mut self) -> Result<(), ReadError> {
         let (listener, joined, queries) = match &self.audience {
-            Audience::Staff => {
-                let (listener, joined) = self.feed.hub.join_staff();
+            Audience::Staff(own) => {
+                let (listener, joined) = self.feed.hub.join_staff(*own);
                 (listener, joined, None)
             }
             Audience::Donor(donor) => {

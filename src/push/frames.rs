@@ -8,10 +8,12 @@ use std::iter;
 use aggregates::call_session::CallSessionEvent;
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::donor_query::event::{Author, is_for_donor};
-use aggregates::ids::QueryId;
+use aggregates::ids::{QueryId, UserId};
 use aggregates::people::{Actor, StaffRef};
 use aggregates::personal::Personal;
 use aggregates::recorded::{Event, Position, RecordedEvent, StreamId};
+use aggregates::staff_chat::StaffChatEvent;
+use aggregates::vocabulary::MessageType;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ use utoipa::ToSchema;
 pub enum Room {
     /// Every staff member.
     Staff,
+    /// One staff member.
+    Member(UserId),
     /// The donor of one query.
     Query(QueryId),
 }
@@ -40,13 +44,14 @@ pub struct Frame {
     /// What happened.
     #[schema(value_type = String, example = "QueryAccepted")]
     event: &'static str,
-    /// The query it is about.
-    #[schema(value_type = i64)]
-    query_id: QueryId,
-    /// The version of the query with this fact, as in its `ETag`; absent if the fact belongs to a call session.
+    /// The query it is about; absent if it is what a colleague said to the reader, or the reader to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    query_id: Option<QueryId>,
+    /// The version of the query with this fact, as in its `ETag`; absent if the fact belongs to something else.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<i64>,
-    /// The call session the fact belongs to; absent if it belongs to the query.
+    /// The call session the fact belongs to; absent if it belongs to something else.
     #[serde(skip_serializing_if = "Option::is_none")]
     call_session_id: Option<i64>,
     /// When it happened, in UTC with milliseconds.
@@ -67,34 +72,39 @@ impl Frame {
     }
 }
 
-/// The frames of a fact: exactly one for staff, and one for the donor's room if the donor may know.
+/// The frames of a fact: exactly one for staff, and one for the donor's room if the donor may know. What two staff members
+/// say to each other is for each of them alone.
 pub fn frames(recorded: &RecordedEvent) -> Vec<(Room, Frame)> {
     let data = data(&recorded.event);
-    let for_donor = for_donor(&recorded.event, &data);
     let (version, call_session_id) = match recorded.stream {
         StreamId::DonorQuery(_) => (Some(recorded.sequence), None),
         StreamId::CallSession(call) => (None, Some(call.get())),
+        StreamId::StaffChat(_) => (None, None),
     };
-    let staff = Frame {
+    let told = Frame {
         kind: "event",
         position: recorded.position,
         event: recorded.event.name(),
-        query_id: recorded.query,
+        query_id: recorded.about(),
         version,
         call_session_id,
         at: time(happened_at(&recorded.event)),
         actor: actor(&recorded.metadata.actor()),
         data,
     };
-    let donor = for_donor.map(|data| (Room::Query(recorded.query), Frame { data, ..staff.clone() }));
-    iter::once((Room::Staff, staff)).chain(donor).collect()
+    if let Event::StaffChat(StaffChatEvent::ChatMessagePosted { by, to, .. }) = &recorded.event {
+        return vec![(Room::Member(by.id), told.clone()), (Room::Member(to.id), told)];
+    }
+    let for_donor = for_donor(&recorded.event, &told.data);
+    let donor = for_donor.map(|data| (Room::Query(recorded.query), Frame { data, ..told.clone() }));
+    iter::once((Room::Staff, told)).chain(donor).collect()
 }
 
 /// What a donor may know of what staff are told: nothing, all, or less.
 fn for_donor(event: &Event, told: &Value) -> Option<Value> {
     use DonorQueryEvent as Query;
     match event {
-        Event::DonorQuery(Query::QueryReminded { .. }) => None,
+        Event::DonorQuery(Query::QueryReminded { .. }) | Event::StaffChat(_) => None,
         Event::DonorQuery(Query::MessagePosted { author, recipient, .. })
             if !is_for_donor(*author == Author::Donor, *recipient) =>
         {
@@ -133,6 +143,7 @@ fn data(event: &Event) -> Value {
     match event {
         Event::DonorQuery(event) => query_data(event),
         Event::CallSession(event) => call_data(event),
+        Event::StaffChat(event) => chat_data(event),
     }
 }
 
@@ -217,6 +228,18 @@ fn call_data(event: &CallSessionEvent) -> Value {
     }
 }
 
+fn chat_data(event: &StaffChatEvent) -> Value {
+    match event {
+        StaffChatEvent::ChatMessagePosted { message, by, to, content, at: _ } => json!({
+            "messageId": message,
+            "by": staff(by),
+            "to": staff(to),
+            "messageType": MessageType::Chat,
+            "content": content.as_str(),
+        }),
+    }
+}
+
 /// When a fact happened, as opposed to when it was recorded.
 pub(super) fn happened_at(event: &Event) -> DateTime<Utc> {
     use DonorQueryEvent as Query;
@@ -246,7 +269,8 @@ pub(super) fn happened_at(event: &Event) -> DateTime<Utc> {
             CallSessionEvent::CallCreated { at, .. }
             | CallSessionEvent::CallStarted { at, .. }
             | CallSessionEvent::CallEnded { at, .. },
-        ) => *at,
+        )
+        | Event::StaffChat(StaffChatEvent::ChatMessagePosted { at, .. }) => *at,
     }
 }
 

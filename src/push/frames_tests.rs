@@ -4,7 +4,7 @@ use aggregates::donor_query::DonorQueryEvent;
 use aggregates::ids::{MessageId, QueryId};
 use aggregates::personal::Personal;
 use aggregates::recorded::Event;
-use aggregates::testing::{NOON, QUERY, ada, ben, opened, recorded, reminded, samples, text, transferred};
+use aggregates::testing::{NOON, QUERY, ada, ben, chat_said, opened, recorded, reminded, samples, text, transferred};
 use aggregates::vocabulary::MessageType;
 use serde_json::{Value, json};
 
@@ -21,14 +21,18 @@ fn every_fact_is_told_as_its_snapshot_says() {
         let name = event.name();
         let told = told(event);
         let by_room = |wanted: Room| told.iter().find(|(room, _)| *room == wanted).map(|(_, frame)| frame);
-        let frames = json!({ "staff": by_room(Room::Staff), "donor": by_room(Room::Query(QUERY)) });
+        let member = by_room(Room::Member(ben().id));
+        let frames = match member {
+            Some(member) => json!({ "member": member }),
+            None => json!({ "staff": by_room(Room::Staff), "donor": by_room(Room::Query(QUERY)) }),
+        };
         insta::assert_json_snapshot!(name, frames);
     }
 }
 
 #[test]
-fn every_fact_has_exactly_one_frame_for_staff_and_at_most_one_for_the_donor() {
-    for event in samples() {
+fn every_fact_of_a_query_has_exactly_one_frame_for_staff_and_at_most_one_for_the_donor() {
+    for event in samples().into_iter().filter(|event| !matches!(event, Event::StaffChat(_))) {
         let rooms: Vec<Room> = told(event).into_iter().map(|(room, _)| room).collect();
         assert!(matches!(rooms[..], [Room::Staff] | [Room::Staff, Room::Query(QUERY)]), "{rooms:?}");
     }
@@ -61,6 +65,14 @@ fn a_word_between_colleagues_stays_among_staff() {
         assert_eq!(told(said(author.clone(), None)).len(), 2, "{author:?}");
     }
     assert_eq!(told(said(Author::Donor, Some(ben().id))).len(), 2);
+}
+
+#[test]
+fn a_chat_is_told_to_its_two_members_alone() {
+    let told = told(Event::StaffChat(chat_said(&ada(), &ben(), "Lunch at one?")));
+    let rooms: Vec<Room> = told.iter().map(|(room, _)| *room).collect();
+    assert_eq!(rooms, [Room::Member(ada().id), Room::Member(ben().id)]);
+    assert!(told.iter().all(|(_, frame)| frame.get("queryId").is_none()), "a chat is about no query");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aggregates::donor_query::DonorQueryEvent;
-use aggregates::ids::{DonorId, QueryId};
+use aggregates::ids::{DonorId, QueryId, UserId};
 use aggregates::recorded::{Event, Position, RecordedEvent};
 use axum::extract::ws::Utf8Bytes;
 use metrics::{counter, gauge};
@@ -55,7 +55,7 @@ pub struct Listener {
 pub struct Joined {
     /// Facts after this position come to the queue; facts up to it do not, or may be ignored there.
     pub passed: Position,
-    /// The queries whose rooms the listener is in; empty for staff, who hear everything.
+    /// The queries whose rooms the listener is in; empty for staff, who hear of all queries.
     pub rooms: Vec<QueryId>,
 }
 
@@ -76,7 +76,7 @@ struct Registry {
     stopping: bool,
     next_id: ListenerId,
     listeners: HashMap<ListenerId, Entry>,
-    staff: BTreeSet<ListenerId>,
+    staff: BTreeMap<ListenerId, UserId>,
     rooms: HashMap<QueryId, BTreeSet<ListenerId>>,
     donors: HashMap<DonorId, BTreeMap<ListenerId, DonorPrincipal>>,
 }
@@ -116,11 +116,11 @@ impl Hub {
         self.lock().stopping
     }
 
-    /// Lets a staff member hear everything from now on.
-    pub fn join_staff(&self) -> (Listener, Joined) {
+    /// Lets a staff member hear everything from now on, but for what others say to each other.
+    pub fn join_staff(&self, member: UserId) -> (Listener, Joined) {
         let mut registry = self.lock();
         let (id, queue) = registry.enter(None);
-        registry.staff.insert(id);
+        registry.staff.insert(id, member);
         let joined = Joined { passed: registry.passed, rooms: Vec::new() };
         (Listener { id, hub: self.clone(), queue }, joined)
     }
@@ -230,19 +230,15 @@ impl Registry {
         let mut slow = Vec::new();
         let mut handed = 0;
         for (room, delivery) in deliveries {
-            let hearers = match room {
-                Room::Staff => Some(&self.staff),
-                Room::Query(query) => self.rooms.get(&query),
-            };
-            for id in hearers.into_iter().flatten() {
-                let Some(entry) = self.listeners.get(id) else { continue };
-                match entry.queue.try_send(Arc::clone(&delivery)) {
-                    Ok(()) => handed += 1,
-                    // A closed queue belongs to a listener that is being dropped and leaves by itself.
-                    Err(mpsc::error::TrySendError::Closed(_)) => {}
-                    Err(mpsc::error::TrySendError::Full(_)) => slow.push(*id),
+            handed += match room {
+                Room::Staff => self.hand(self.staff.keys(), &delivery, &mut slow),
+                Room::Member(meant) => {
+                    // Few listen, and fewer chat: no index is worth its upkeep.
+                    let own = self.staff.iter().filter(|(_, member)| **member == meant).map(|(id, _)| id);
+                    self.hand(own, &delivery, &mut slow)
                 }
-            }
+                Room::Query(query) => self.hand(self.rooms.get(&query).into_iter().flatten(), &delivery, &mut slow),
+            };
         }
         counter!("feed_frames_total").increment(handed);
         counter!("feed_slow_consumers_total", "at" => "hub").increment(slow.len() as u64);
@@ -252,6 +248,26 @@ impl Registry {
         self.passed = self.passed.max(position);
         #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay far below 2^53")]
         gauge!("feed_position").set(self.passed.0 as f64);
+    }
+
+    /// Hands a delivery to listeners; answers how many have it, and notes those whose queue is full.
+    fn hand<'a>(
+        &self,
+        hearers: impl Iterator<Item = &'a ListenerId>,
+        delivery: &Arc<Delivery>,
+        slow: &mut Vec<ListenerId>,
+    ) -> u64 {
+        let mut handed = 0;
+        for id in hearers {
+            let Some(entry) = self.listeners.get(id) else { continue };
+            match entry.queue.try_send(Arc::clone(delivery)) {
+                Ok(()) => handed += 1,
+                // A closed queue belongs to a listener that is being dropped and leaves by itself.
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => slow.push(*id),
+            }
+        }
+        handed
     }
 
     fn leave(&mut self, id: ListenerId) {

@@ -2,7 +2,7 @@
 
 use aggregates::people::DonorSession;
 use aggregates::recorded::{Event, StreamId};
-use aggregates::testing::{accepted_by, ada, donor_id, opened, recorded, reminded};
+use aggregates::testing::{accepted_by, ada, ben, chat_said, cleo, donor_id, opened, recorded, reminded};
 use uuid::Uuid;
 
 use super::*;
@@ -35,12 +35,26 @@ fn heard(listener: &mut Listener) -> Vec<i64> {
 #[test]
 fn staff_hear_everything_once_and_in_order() {
     let hub = hub();
-    let (mut listener, joined) = hub.join_staff();
+    let (mut listener, joined) = hub.join_staff(ada().id);
     hub.deliver(&fact(11, FIRST, opened()));
     hub.deliver(&fact(12, SECOND, accepted_by(&ada())));
     assert_eq!(joined.passed, Position(10));
     assert_eq!(heard(&mut listener), [11, 12]);
     assert_eq!(hub.passed(), Position(12));
+}
+
+#[test]
+fn what_two_say_to_each_other_is_heard_by_them_on_every_device_and_by_nobody_else() {
+    let hub = hub();
+    let mut own = [ada(), ben(), ben()].map(|member| hub.join_staff(member.id).0);
+    let (mut other, _) = hub.join_staff(cleo().id);
+    let mut donor = hub.join_donor(DonorPrincipal { donor_id: donor_id(), session: None });
+    let chat = recorded(Event::StaffChat(chat_said(&ada(), &ben(), "words")));
+    donor.follow(&[chat.query]);
+    hub.deliver(&RecordedEvent { position: Position(11), ..chat });
+    assert!(own.iter_mut().all(|listener| heard(listener) == [11]));
+    assert!(heard(&mut other).is_empty() && heard(&mut donor).is_empty());
+    assert_eq!(hub.passed(), Position(11), "nobody waits for what is not for them");
 }
 
 #[test]
@@ -82,8 +96,8 @@ fn a_query_of_another_session_or_donor_is_not_followed() {
 #[tokio::test]
 async fn who_does_not_keep_up_hears_what_waits_and_is_let_go() {
     let hub = hub();
-    let (mut slow, _) = hub.join_staff();
-    let (mut quick, _) = hub.join_staff();
+    let (mut slow, _) = hub.join_staff(ada().id);
+    let (mut quick, _) = hub.join_staff(ada().id);
     let last = 10 + i64::try_from(QUEUE).expect("a queue is short") + 1;
     for position in 11..=last {
         hub.deliver(&fact(position, FIRST, opened()));
@@ -100,9 +114,9 @@ async fn who_does_not_keep_up_hears_what_waits_and_is_let_go() {
 #[tokio::test]
 async fn a_stopping_node_lets_everybody_go_and_nobody_in() {
     let hub = hub();
-    let (mut before, _) = hub.join_staff();
+    let (mut before, _) = hub.join_staff(ada().id);
     hub.stop();
-    let (mut after, _) = hub.join_staff();
+    let (mut after, _) = hub.join_staff(ada().id);
     assert_eq!(before.next().await, Err(Parted::Stopping));
     assert_eq!(after.next().await, Err(Parted::Stopping));
 }
@@ -110,7 +124,7 @@ async fn a_stopping_node_lets_everybody_go_and_nobody_in() {
 #[test]
 fn a_fact_that_nobody_can_read_is_told_as_a_resync() {
     let hub = hub();
-    let (mut listener, _) = hub.join_staff();
+    let (mut listener, _) = hub.join_staff(ada().id);
     hub.skip(Position(11), FIRST);
     let delivery = listener.waiting().expect("staff hear of it");
     assert_eq!(delivery.text.as_str(), r#"{"type":"resync","head":11}"#);
@@ -120,7 +134,7 @@ fn a_fact_that_nobody_can_read_is_told_as_a_resync() {
 #[test]
 fn nobody_who_left_leaves_a_trace() {
     let hub = hub();
-    let (staff, _) = hub.join_staff();
+    let (staff, _) = hub.join_staff(ada().id);
     let donor = hub.join_donor(DonorPrincipal { donor_id: donor_id(), session: None });
     donor.follow(&[FIRST, SECOND]);
     drop((staff, donor));
@@ -138,7 +152,7 @@ fn joining_splits_the_facts_without_gap_or_repeat() {
         move || (11..=5_000).for_each(|position| hub.deliver(&fact(position, FIRST, opened())))
     });
     while !walker.is_finished() {
-        let (mut listener, joined) = hub.join_staff();
+        let (mut listener, joined) = hub.join_staff(ada().id);
         let heard = heard(&mut listener);
         let expected: Vec<i64> = (joined.passed.0 + 1..).take(heard.len()).collect();
         assert_eq!(heard, expected);

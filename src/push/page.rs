@@ -47,7 +47,7 @@ pub(super) struct EventPage {
 
 /// A page of the live feed.
 ///
-/// Staff get every fact, donors those about their own queries. A fact is on a page only after the reads it invites show it.
+/// Staff get every fact but what others say to each other in chat, donors those about their own queries. A fact is on a page only after the reads it invites show it.
 #[utoipa::path(
     get,
     path = "/api/v1/events",
@@ -97,7 +97,7 @@ async fn is_beyond(push: &Push, after: Position, told: Position) -> Result<bool,
 /// The queries to look at; all if there is no list.
 async fn queries(push: &Push, audience: &Audience, only: Option<QueryId>) -> Result<Option<Vec<QueryId>>, PushError> {
     let donor = match audience {
-        Audience::Staff => return Ok(only.map(|query| vec![query])),
+        Audience::Staff(_) => return Ok(only.map(|query| vec![query])),
         Audience::Donor(donor) => donor,
     };
     let own = push.feed.queries_of(donor).await.map_err(|error| failed(&error))?;

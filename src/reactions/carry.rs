@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregates::ids::{CallId, UserId};
+use aggregates::ids::{CallId, MessageId, UserId};
 use aggregates::personal::Personal;
 use aggregates::policy::{Alert, Letter};
 use aggregates::recorded::Partition;
 use aggregates::vocabulary::QueryStatus;
+use chrono::{DateTime, Utc};
 use projections::queries::QueryRow;
 use projections::{ReadPool, calls, queries};
 use tracing::warn;
@@ -25,7 +26,7 @@ use crate::clock;
 use crate::integrations::Outcome;
 use crate::integrations::calls::{CallRooms, ProviderError};
 use crate::integrations::mail::{Mailer, letters};
-use crate::integrations::push::notes::{Reader, note};
+use crate::integrations::push::notes::{Reader, note, note_from_colleague};
 use crate::integrations::push::{self, Note, Push, TargetKind};
 use crate::log::Log;
 use crate::projector::Freshness;
@@ -86,6 +87,9 @@ impl Carrier {
         if let (Matter::Room(RoomMatter::CloseRoom), Target::Room(call)) = (&payload.matter, target) {
             return self.close_room(call).await;
         }
+        if let Matter::Push(Alert::ChatMessagePosted { message }) = payload.matter {
+            return self.tell_colleague(target, message, payload.at).await;
+        }
         let query = queries::find(&self.reads, delivery.query).await?;
         if let Some(why) = prevented(&payload.matter, query.as_ref()) {
             return Ok(skipped(why));
@@ -93,8 +97,7 @@ impl Carrier {
         let Some(query) = query else { return Ok(unknown()) };
         match (&payload.matter, target) {
             (Matter::Push(alert), Target::StaffDevice(person, id)) => {
-                let devices = self.devices.of_staff(&[person]).await?;
-                let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
+                let device = self.device_of_staff(person, id).await?;
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
                 self.push(device, || note(Reader::Staff, alert, &facts)).await
             }
@@ -120,6 +123,26 @@ impl Carrier {
                 Target::Audience(_) | Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_),
             )
             | (Matter::Room(_), _) => Ok(unknown()),
+        }
+    }
+
+    /// Tells a staff member what a colleague said to them.
+    async fn tell_colleague(
+        &self,
+        target: Target,
+        message: MessageId,
+        at: DateTime<Utc>,
+    ) -> Result<Verdict, sqlx::Error> {
+        match target {
+            Target::StaffDevice(reader, id) => {
+                let facts = compose::message_facts(self, message, Some(reader)).await?;
+                let Some(said) = facts.filter(|said| said.content != Personal::Erased(true).as_str()) else {
+                    return Ok(skipped("the message was erased"));
+                };
+                let device = self.device_of_staff(reader, id).await?;
+                self.push(device, || note_from_colleague(message, &said, at)).await
+            }
+            Target::Audience(_) | Target::Mailbox(_) | Target::DonorDevice(_) | Target::Room(_) => Ok(unknown()),
         }
     }
 
@@ -149,6 +172,11 @@ impl Carrier {
         })
     }
 
+    async fn device_of_staff(&self, person: UserId, id: i64) -> Result<Option<Device>, sqlx::Error> {
+        let devices = self.devices.of_staff(&[person]).await?;
+        Ok(devices.into_iter().map(|(_, device)| device).find(|device| device.id == id))
+    }
+
     /// A staff member whose account is in use.
     pub(super) fn addressee(&self, id: UserId) -> Option<Arc<User>> {
         self.accounts.find(id).filter(|user| user.is_active)
@@ -157,6 +185,10 @@ impl Carrier {
 
 /// Why nobody is to be told any more, if that is so.
 pub(super) fn prevented(matter: &Matter, query: Option<&QueryRow>) -> Option<&'static str> {
+    if matches!(matter, Matter::Push(Alert::ChatMessagePosted { .. })) {
+        // It is about no query.
+        return None;
+    }
     let Some(query) = query else { return Some("the query was deleted") };
     if query.donor == Personal::Erased(true).as_str() {
         return Some("the donor was erased");
@@ -186,6 +218,7 @@ fn outdated(matter: &Matter, query: &QueryRow) -> Option<&'static str> {
             | Alert::QueryClosedByDonor
             | Alert::QueryReopened { .. }
             | Alert::MessagePosted { .. }
+            | Alert::ChatMessagePosted { .. }
             | Alert::CallRequestRejected { .. }
             | Alert::CallRequestCancelled { .. }
             | Alert::CallDetached { .. },

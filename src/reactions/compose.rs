@@ -2,7 +2,7 @@
 
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::donor_query::event::Author;
-use aggregates::ids::{MessageId, QueryId};
+use aggregates::ids::{MessageId, QueryId, UserId};
 use aggregates::people::StaffRef;
 use aggregates::policy::{Alert, Letter};
 use aggregates::recorded::{Event, Position};
@@ -23,7 +23,7 @@ pub(super) async fn facts(
     position: Position,
 ) -> Result<QueryFacts, sqlx::Error> {
     let message = match matter {
-        Matter::Push(Alert::MessagePosted { message }) => message_facts(carrier, *message).await?,
+        Matter::Push(Alert::MessagePosted { message }) => message_facts(carrier, *message, None).await?,
         Matter::Push(_) | Matter::Mail(_) | Matter::Room(_) => None,
     };
     Ok(QueryFacts {
@@ -59,12 +59,17 @@ async fn said_next(carrier: &Carrier, query: QueryId, position: Position) -> Opt
     let fact = carrier.log.open(&stored).await.ok()?;
     match fact.event {
         Event::DonorQuery(DonorQueryEvent::MessagePosted { content, .. }) => content.get().cloned(),
-        Event::DonorQuery(_) | Event::CallSession(_) => None,
+        Event::DonorQuery(_) | Event::CallSession(_) | Event::StaffChat(_) => None,
     }
 }
 
-async fn message_facts(carrier: &Carrier, message: MessageId) -> Result<Option<MessageFacts>, sqlx::Error> {
-    Ok(messages::find(&carrier.reads, message).await?.map(|row| MessageFacts {
+/// What a note about a message is written from; about one of a chat, for one of its members.
+pub(super) async fn message_facts(
+    carrier: &Carrier,
+    message: MessageId,
+    reader: Option<UserId>,
+) -> Result<Option<MessageFacts>, sqlx::Error> {
+    Ok(messages::find(&carrier.reads, message, reader).await?.map(|row| MessageFacts {
         author: author(&row),
         content: row.content,
         message_type: row.message_type,

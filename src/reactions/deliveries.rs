@@ -40,7 +40,7 @@ pub struct DeliveryRow {
     pub id: i64,
     /// The fact it follows from.
     pub position: Position,
-    /// The query it is about.
+    /// The query it is about; the [place](aggregates::ids::ChatId::place) of a chat.
     pub query_id: QueryId,
     /// By which way.
     pub channel: Channel,

@@ -31,6 +31,7 @@ pub(super) struct Plan {
 #[derive(Debug, PartialEq)]
 pub(super) struct Planned {
     pub(super) position: Position,
+    /// The query it is about; the place of a chat.
     pub(super) query: QueryId,
     /// Which of the fact's effects.
     pub(super) effect: i16,
@@ -142,6 +143,7 @@ fn lifetime(alert: &Alert) -> TimeDelta {
         | Alert::QueryClosedByDonor
         | Alert::QueryReopened { .. }
         | Alert::MessagePosted { .. }
+        | Alert::ChatMessagePosted { .. }
         | Alert::CallRequested { .. }
         | Alert::CallRequestRejected { .. } => SHOWING,
     }
@@ -189,6 +191,7 @@ mod tests {
         match event {
             Event::DonorQuery(event) => serde_json::to_value(event),
             Event::CallSession(event) => serde_json::to_value(event),
+            Event::StaffChat(event) => serde_json::to_value(event),
         }
         .expect("plain data")
     }

@@ -126,10 +126,11 @@ impl Spreader {
     async fn devices(&self, wholes: &[&Whole<'_>], rows: &HashMap<QueryId, QueryRow>) -> Result<Devices, sqlx::Error> {
         let (mut people, mut sessions) = (BTreeSet::new(), BTreeMap::new());
         for whole in wholes.iter().filter(|whole| matches!(whole.payload.matter, Matter::Push(_))) {
-            let Some(row) = rows.get(&whole.delivery.query) else { continue };
-            match self.staff_of(whole.to, row) {
-                Some(staff) => people.extend(staff.iter().map(|person| person.id)),
-                None => drop(sessions.insert(row.donor_session.0, &row.donor_id)),
+            let row = rows.get(&whole.delivery.query);
+            match (self.staff_of(whole.to, row), row) {
+                (Some(staff), _) => people.extend(staff.iter().map(|person| person.id)),
+                (None, Some(row)) => drop(sessions.insert(row.donor_session.0, &row.donor_id)),
+                (None, None) => {}
             }
         }
         let mut devices = Devices { staff: HashMap::new(), donors: HashMap::new() };
@@ -153,7 +154,6 @@ impl Spreader {
         if let Some(why) = prevented(&whole.payload.matter, row) {
             return skipped(why);
         }
-        let Some(row) = row else { return unknown() };
         let staff = self.staff_of(whole.to, row);
         let targets: Vec<Target> = match (&whole.payload.matter, staff) {
             (Matter::Push(_), Some(staff)) => {
@@ -162,7 +162,8 @@ impl Spreader {
                 owned.flat_map(|(id, devices)| devices.into_iter().map(move |d| Target::StaffDevice(id, d))).collect()
             }
             (Matter::Push(_), None) => {
-                let own = devices.donors.get(&row.donor_session).map(Vec::as_slice).unwrap_or_default();
+                let own = row.and_then(|row| devices.donors.get(&row.donor_session));
+                let own = own.map(Vec::as_slice).unwrap_or_default();
                 own.iter().map(|device| Target::DonorDevice(*device)).collect()
             }
             // Donors have no mailbox that the desk knows.
@@ -175,12 +176,12 @@ impl Spreader {
         if targets.is_empty() { skipped("nobody to tell") } else { Verdict::Each(targets) }
     }
 
-    /// The staff members of an audience who are at work; nothing if it is the donor.
-    fn staff_of(&self, to: Audience, query: &QueryRow) -> Option<Vec<Arc<User>>> {
+    /// The staff members of an audience who are at work; nothing if it is the donor. Without a query, nobody holds it.
+    fn staff_of(&self, to: Audience, query: Option<&QueryRow>) -> Option<Vec<Arc<User>>> {
         let carrier = &self.carrier;
         let all = || carrier.accounts.list().values().filter(|user| user.is_active).cloned().collect();
         let one = |id: Option<UserId>| -> Vec<_> { id.and_then(|id| carrier.addressee(id)).into_iter().collect() };
-        let holder = query.standing.assigned_to_id;
+        let holder = query.and_then(|query| query.standing.assigned_to_id);
         match to {
             Audience::AllStaff => Some(all()),
             Audience::Staff(id) => Some(one(Some(id))),

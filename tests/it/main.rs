@@ -10,6 +10,7 @@ mod world;
 mod audit;
 mod backup;
 mod calls;
+mod chats;
 mod contract;
 mod costs;
 mod deploy;

@@ -12,6 +12,7 @@ use crate::donor_query::event::{Author, is_for_donor};
 use crate::ids::{CallId, CallRequestId, MessageId, QueryId, RoomName, UserId};
 use crate::people::{Actor, StaffRef};
 use crate::recorded::{Event, RecordedEvent, StreamId};
+use crate::staff_chat::StaffChatEvent;
 use crate::vocabulary::CallMode;
 
 /// How long a call goes on before both sides are told that it takes long.
@@ -24,7 +25,7 @@ pub enum Effect {
     Push {
         /// Whose.
         to: Audience,
-        /// What it says about the query.
+        /// What it says.
         alert: Alert,
     },
     /// Writes to people.
@@ -97,6 +98,11 @@ pub enum Alert {
     },
     /// The other side said something.
     MessagePosted {
+        /// The message.
+        message: MessageId,
+    },
+    /// A colleague said something to the reader, about no query.
+    ChatMessagePosted {
         /// The message.
         message: MessageId,
     },
@@ -189,8 +195,10 @@ pub fn effects(recorded: &RecordedEvent) -> Vec<Effect> {
     match (&recorded.event, recorded.stream) {
         (Event::DonorQuery(event), StreamId::DonorQuery(_)) => after_query_event(event),
         (Event::CallSession(event), StreamId::CallSession(call)) => after_call_event(recorded.query, call, event),
+        (Event::StaffChat(event), _) => after_chat_event(event),
         // A stream holds facts of its own aggregate only.
-        (Event::DonorQuery(_), StreamId::CallSession(_)) | (Event::CallSession(_), StreamId::DonorQuery(_)) => vec![],
+        (Event::DonorQuery(_), StreamId::CallSession(_) | StreamId::StaffChat(_))
+        | (Event::CallSession(_), StreamId::DonorQuery(_) | StreamId::StaffChat(_)) => vec![],
     }
 }
 
@@ -251,6 +259,14 @@ fn after_call_event(query: QueryId, call: CallId, event: &CallSessionEvent) -> V
         CallSessionEvent::CallStarted { at, .. } => vec![Effect::SetTimer { timer: long, due: *at + LONG_CALL }],
         CallSessionEvent::CallEnded { .. } => {
             vec![Effect::ClearTimer(expiry), Effect::ClearTimer(long), Effect::CloseRoom(call)]
+        }
+    }
+}
+
+fn after_chat_event(event: &StaffChatEvent) -> Vec<Effect> {
+    match event {
+        StaffChatEvent::ChatMessagePosted { message, to, .. } => {
+            vec![push(Audience::Staff(to.id), Alert::ChatMessagePosted { message: *message })]
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What follows from each fact.
 
-use super::{Alert, Audience, Claim, ClaimChange, Effect, Letter, Timer, claim_change, companion, effects};
+use super::{Alert, Audience, Claim, ClaimChange, Effect, Letter, Timer, chat_claim, claim_change, companion, effects};
 use crate::call_session::{CallSessionCommand, CallSessionEvent};
 use crate::donor_query::command::Caller;
 use crate::donor_query::event::Author;
@@ -70,9 +70,17 @@ fn a_query_that_closes_or_is_deleted_lets_go_of_it() {
 fn nothing_else_touches_the_claim() {
     let changes = samples().into_iter().filter(|sample| match sample {
         Event::DonorQuery(event) => claim_change(event, &donor_id()).is_some(),
-        Event::CallSession(_) => false,
+        Event::CallSession(_) | Event::StaffChat(_) => false,
     });
     assert_eq!(changes.count(), 5);
+}
+
+#[test]
+fn two_people_have_one_chat_for_good() {
+    let by_ben = chat_claim(&chat_said(&ben(), &ada(), "words"));
+    assert_eq!(chat_claim(&chat_said(&ada(), &ben(), "words")), by_ben);
+    let ClaimChange::Take(claim) = by_ben else { panic!("it is never let go of") };
+    assert_eq!(claim.key(), "chat:1:2");
 }
 
 #[test]
@@ -177,6 +185,12 @@ fn words_meant_for_a_colleague_reach_nobody_else() {
     let alert = || Alert::MessagePosted { message: MESSAGE };
     assert_eq!(after(meant_for(ben().id)), [push(Audience::Staff(ben().id), alert())]);
     assert_eq!(after(meant_for(ada().id)), []);
+}
+
+#[test]
+fn a_chat_reaches_the_one_it_is_for() {
+    let expected = [push(Audience::Staff(ben().id), Alert::ChatMessagePosted { message: MESSAGE })];
+    assert_eq!(effects(&recorded(Event::StaffChat(chat_said(&ada(), &ben(), "words")))), expected);
 }
 
 #[test]

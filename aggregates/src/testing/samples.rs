@@ -7,10 +7,11 @@ use crate::call_session::CallSessionEvent;
 use crate::donor_query::DonorQueryEvent;
 use crate::donor_query::command::{NewCall, OpenQuery};
 use crate::donor_query::event::Author;
-use crate::ids::{CallId, CallRequestId, DonorId, MessageId, QueryId, RoomName, UserId};
+use crate::ids::{CallId, CallRequestId, ChatId, DonorId, MessageId, QueryId, RoomName, UserId};
 use crate::people::{Actor, DonorSession, Role, Staff};
 use crate::personal::Personal;
 use crate::recorded::{Event, Metadata, Position, RecordedEvent, StreamId};
+use crate::staff_chat::StaffChatEvent;
 use crate::vocabulary::{CallMode, EndReason, MessageType};
 
 /// When everything happens: 2026-03-01T12:00:00Z.
@@ -19,6 +20,8 @@ pub const NOON: DateTime<Utc> = DateTime::from_timestamp(1_772_366_400, 0).expec
 pub const QUERY: QueryId = QueryId::new(17);
 /// The call.
 pub const CALL: CallId = CallId::new(5);
+/// The chat of two staff members.
+pub const CHAT: ChatId = ChatId::new(21);
 /// The call request.
 pub const REQUEST: CallRequestId = CallRequestId::new(9);
 /// What the donor or a staff member says.
@@ -258,7 +261,13 @@ pub fn call_ended(reason: EndReason) -> CallSessionEvent {
     CallSessionEvent::CallEnded { reason, by: staff(&ada()), at: NOON }
 }
 
-/// One sample of every fact of both aggregates. They are no history: each stands for itself.
+/// A staff member said [`MESSAGE`] to a colleague.
+pub fn chat_said(by: &Staff, to: &Staff, words: &str) -> StaffChatEvent {
+    let (by, to) = (by.as_ref(), to.as_ref());
+    StaffChatEvent::ChatMessagePosted { message: MESSAGE, by, to, content: text(words), at: NOON }
+}
+
+/// One sample of every fact of all aggregates. They are no history: each stands for itself.
 pub fn samples() -> Vec<Event> {
     let of_query = [
         opened(),
@@ -282,20 +291,22 @@ pub fn samples() -> Vec<Event> {
         call_detached(EndReason::HungUp, donor()),
     ];
     let of_call = [call_created(), call_started(), call_ended(EndReason::Expired)];
-    of_query.map(Event::DonorQuery).into_iter().chain(of_call.map(Event::CallSession)).collect()
+    let of_chat = Event::StaffChat(chat_said(&ada(), &ben(), "Lunch at one?"));
+    of_query.map(Event::DonorQuery).into_iter().chain(of_call.map(Event::CallSession)).chain([of_chat]).collect()
 }
 
-/// A fact of [`QUERY`] or [`CALL`] as the first of the log, caused by the desk itself.
+/// A fact of [`QUERY`], [`CALL`] or [`CHAT`] as the first of the log, caused by the desk itself.
 pub fn recorded(event: Event) -> RecordedEvent {
-    let stream = match &event {
-        Event::DonorQuery(_) => StreamId::DonorQuery(QUERY),
-        Event::CallSession(_) => StreamId::CallSession(CALL),
+    let (stream, query) = match &event {
+        Event::DonorQuery(_) => (StreamId::DonorQuery(QUERY), QUERY),
+        Event::CallSession(_) => (StreamId::CallSession(CALL), QUERY),
+        Event::StaffChat(_) => (StreamId::StaffChat(CHAT), CHAT.place()),
     };
     RecordedEvent {
         position: Position(1),
         event_id: Uuid::from_u128(1),
         stream,
-        query: QUERY,
+        query,
         sequence: 1,
         recorded_at: NOON,
         event,

@@ -17,7 +17,7 @@ pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -
         .iter()
         .filter_map(|recorded| match recorded.stream {
             StreamId::CallSession(call) => Some((call, recorded)),
-            StreamId::DonorQuery(_) => None,
+            StreamId::DonorQuery(_) | StreamId::StaffChat(_) => None,
         })
         .collect();
     if facts.is_empty() {

@@ -1,4 +1,4 @@
-//! What was said about queries.
+//! What was said, about queries and among colleagues.
 
 pub(crate) mod project;
 mod query;

@@ -10,13 +10,13 @@ use aggregates::donor_query::event::Author;
 use aggregates::ids::{CallId, CallRequestId, DonorId, MessageId, QueryId, UserId};
 use aggregates::people::StaffRef;
 use aggregates::personal::Personal;
-use aggregates::recorded::{Position, RecordedEvent};
+use aggregates::recorded::{Event, Position, RecordedEvent};
+use aggregates::staff_chat::StaffChatEvent;
 use aggregates::vocabulary::MessageType;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::row::SenderType;
-use crate::facts_of_queries;
 
 /// Applies a batch: one statement for each of the four kinds of change that is in it.
 pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
@@ -52,24 +52,17 @@ struct ThreadChange<'a> {
 
 struct Posted<'a> {
     message: MessageId,
-    query: QueryId,
+    /// None if it belongs to a chat of two staff members.
+    query: Option<QueryId>,
     content: &'a str,
     message_type: MessageType,
-    author: &'a Author,
+    sender_type: SenderType,
+    staff: Option<&'a StaffRef>,
     recipient: Option<UserId>,
     call: Option<CallId>,
     request: Option<CallRequestId>,
     at: DateTime<Utc>,
     position: Position,
-}
-
-impl Posted<'_> {
-    fn staff(&self) -> Option<&StaffRef> {
-        match self.author {
-            Author::Staff(staff) => Some(staff),
-            Author::Donor | Author::System => None,
-        }
-    }
 }
 
 struct Revised<'a> {
@@ -83,8 +76,12 @@ struct Revised<'a> {
 impl<'a> Changes<'a> {
     fn of(events: &'a [RecordedEvent]) -> Self {
         let mut changes = Self::default();
-        for (recorded, event) in facts_of_queries(events) {
-            changes.add(recorded, event);
+        for recorded in events {
+            match &recorded.event {
+                Event::DonorQuery(event) => changes.add(recorded, event),
+                Event::StaffChat(event) => changes.add_chat(recorded, event),
+                Event::CallSession(_) => {}
+            }
         }
         changes
     }
@@ -108,10 +105,11 @@ impl<'a> Changes<'a> {
             DonorQueryEvent::MessagePosted { message, author, recipient, message_type, content, call, request, at } => {
                 self.posted.push(Posted {
                     message: *message,
-                    query,
+                    query: Some(query),
                     content: content.as_str(),
                     message_type: *message_type,
-                    author,
+                    sender_type: SenderType::from(author),
+                    staff: staff(author),
                     recipient: *recipient,
                     call: *call,
                     request: *request,
@@ -139,6 +137,31 @@ impl<'a> Changes<'a> {
             | DonorQueryEvent::CallAttached { .. }
             | DonorQueryEvent::CallDetached { .. } => {}
         }
+    }
+
+    fn add_chat(&mut self, recorded: &RecordedEvent, event: &'a StaffChatEvent) {
+        match event {
+            StaffChatEvent::ChatMessagePosted { message, by, to, content, at } => self.posted.push(Posted {
+                message: *message,
+                query: None,
+                content: content.as_str(),
+                message_type: MessageType::Chat,
+                sender_type: SenderType::Admin,
+                staff: Some(by),
+                recipient: Some(to.id),
+                call: None,
+                request: None,
+                at: *at,
+                position: recorded.position,
+            }),
+        }
+    }
+}
+
+fn staff(author: &Author) -> Option<&StaffRef> {
+    match author {
+        Author::Staff(staff) => Some(staff),
+        Author::Donor | Author::System => None,
     }
 }
 
@@ -207,12 +230,12 @@ async fn insert_messages(conn: &mut PgConnection, posted: &[Posted<'_>]) -> Resu
          on conflict (message_id) do nothing",
     )
     .bind(posted.iter().map(|message| message.message.get()).collect::<Vec<_>>())
-    .bind(posted.iter().map(|message| message.query.get()).collect::<Vec<_>>())
+    .bind(posted.iter().map(|message| message.query.map(QueryId::get)).collect::<Vec<_>>())
     .bind(posted.iter().map(|message| message.content).collect::<Vec<_>>())
     .bind(posted.iter().map(|message| message.message_type.as_str()).collect::<Vec<_>>())
-    .bind(posted.iter().map(|message| SenderType::from(message.author).as_str()).collect::<Vec<_>>())
-    .bind(posted.iter().map(|message| message.staff().map(|staff| staff.id.get())).collect::<Vec<_>>())
-    .bind(posted.iter().map(|message| message.staff().map(|staff| staff.name.as_str())).collect::<Vec<_>>())
+    .bind(posted.iter().map(|message| message.sender_type.as_str()).collect::<Vec<_>>())
+    .bind(posted.iter().map(|message| message.staff.map(|staff| staff.id.get())).collect::<Vec<_>>())
+    .bind(posted.iter().map(|message| message.staff.map(|staff| staff.name.as_str())).collect::<Vec<_>>())
     .bind(posted.iter().map(|message| message.recipient.map(UserId::get)).collect::<Vec<_>>())
     .bind(posted.iter().map(|message| message.call.map(CallId::get)).collect::<Vec<_>>())
     .bind(posted.iter().map(|message| message.request.map(CallRequestId::get)).collect::<Vec<_>>())

@@ -1,4 +1,5 @@
-//! Questions about messages, newest first unless said otherwise. Messages of deleted queries are not found.
+//! Questions about messages, newest first unless said otherwise. Messages of deleted queries are not found, and those of a
+//! chat only by its two members: [`select`] sees to both.
 
 use aggregates::ids::{CallId, DonorId, MessageId, QueryId, UserId};
 use aggregates::vocabulary::MessageType;
@@ -31,16 +32,20 @@ pub struct ListFilter {
     pub donor_id: Option<DonorId>,
 }
 
-/// The message with this id.
-pub async fn find(db: impl PgExecutor<'_>, message: MessageId) -> Result<Option<MessageRow>, sqlx::Error> {
-    let mut sql = select();
+/// The message with this id, if it is not of a chat in which `reader` has no part.
+pub async fn find(
+    db: impl PgExecutor<'_>,
+    message: MessageId,
+    reader: Option<UserId>,
+) -> Result<Option<MessageRow>, sqlx::Error> {
+    let mut sql = select(reader);
     sql.push(" and m.message_id = ").push_bind(message.get());
     sql.build_query_as().fetch_optional(db).await
 }
 
-/// The messages with these ids, in no particular order; absent ones are left out.
+/// The messages about queries with these ids, in no particular order; absent ones are left out.
 pub async fn of_ids(db: impl PgExecutor<'_>, messages: &[MessageId]) -> Result<Vec<MessageRow>, sqlx::Error> {
-    let mut sql = select();
+    let mut sql = select(None);
     sql.push(" and m.message_id = any(").push_bind(messages.iter().map(|message| message.get()).collect::<Vec<_>>());
     sql.push(")");
     sql.build_query_as().fetch_all(db).await
@@ -52,7 +57,7 @@ pub async fn of_query(
     query: QueryId,
     page: &Page<MessageId>,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    list(db, &ListFilter { query_id: Some(query), ..ListFilter::default() }, page).await
+    list(db, &ListFilter { query_id: Some(query), ..ListFilter::default() }, None, page).await
 }
 
 /// The last `per` messages of each of some queries, in the order they were said.
@@ -82,7 +87,7 @@ pub async fn notices_of_query(
     query: QueryId,
     page: &Page<MessageId>,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    let mut sql = select();
+    let mut sql = select(None);
     sql.push(" and m.query_id = ").push_bind(query.get());
     sql.push(" and m.message_type in ('CALL_STARTED', 'CALL_ENDED', 'SYSTEM')");
     push_page(&mut sql, page);
@@ -91,7 +96,7 @@ pub async fn notices_of_query(
 
 /// The messages about a call of a query, in the order they were said, at most [`MAX_LIMIT`].
 pub async fn of_call(db: impl PgExecutor<'_>, query: QueryId, call: CallId) -> Result<Vec<MessageRow>, sqlx::Error> {
-    let mut sql = select();
+    let mut sql = select(None);
     sql.push(" and m.query_id = ").push_bind(query.get());
     sql.push(" and m.call_id = ").push_bind(call.get());
     sql.push(" order by m.posted_position limit ").push_bind(MAX_LIMIT);
@@ -104,17 +109,18 @@ pub async fn of_donor(
     donor: &DonorId,
     page: &Page<MessageId>,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    list(db, &ListFilter { donor_id: Some(donor.clone()), ..ListFilter::default() }, page).await
+    list(db, &ListFilter { donor_id: Some(donor.clone()), ..ListFilter::default() }, None, page).await
 }
 
-/// What two staff members said to each other in chat.
+/// What two staff members said to each other in chat about queries, and if `reader` is one of them, about none.
 pub async fn between(
     db: impl PgExecutor<'_>,
     one: UserId,
     other: UserId,
+    reader: UserId,
     page: &Page<MessageId>,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    let mut sql = select();
+    let mut sql = select(Some(reader));
     sql.push(" and m.message_type = 'CHAT' and ((m.sender_id = ").push_bind(one.get());
     sql.push(" and m.recipient_id = ").push_bind(other.get());
     sql.push(") or (m.sender_id = ").push_bind(other.get());
@@ -123,13 +129,14 @@ pub async fn between(
     sql.build_query_as().fetch_all(db).await
 }
 
-/// The messages that a filter lets through.
+/// The messages that a filter lets through; of chats, those in which `reader` has a part.
 pub async fn list(
     db: impl PgExecutor<'_>,
     filter: &ListFilter,
+    reader: Option<UserId>,
     page: &Page<MessageId>,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    let mut sql = select();
+    let mut sql = select(reader);
     push(&mut sql, " and m.query_id = ", filter.query_id.map(QueryId::get));
     push(&mut sql, " and m.message_type = ", filter.message_type.map(MessageType::as_str));
     push(&mut sql, " and m.sender_type = ", filter.sender_type.map(SenderType::as_str));
@@ -140,10 +147,14 @@ pub async fn list(
     sql.build_query_as().fetch_all(db).await
 }
 
-fn select<'a>() -> QueryBuilder<'a, Postgres> {
-    QueryBuilder::new(format!(
-        "select {COLUMNS} from messages as m join message_threads as t using (query_id) where not t.deleted"
-    ))
+/// The messages that somebody may read at all: a message without a query belongs to its sender and its recipient.
+fn select<'a>(reader: Option<UserId>) -> QueryBuilder<'a, Postgres> {
+    let mut sql = QueryBuilder::new(format!(
+        "select {COLUMNS} from messages as m left join message_threads as t using (query_id)
+         where (not t.deleted or m.query_id is null and "
+    ));
+    sql.push_bind(reader.map(UserId::get)).push(" in (m.sender_id, m.recipient_id))");
+    sql
 }
 
 fn push_page(sql: &mut QueryBuilder<'_, Postgres>, page: &Page<MessageId>) {

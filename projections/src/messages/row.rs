@@ -15,9 +15,9 @@ use crate::columns::{id, optional_id, word};
 pub struct MessageRow {
     /// The message.
     pub message_id: MessageId,
-    /// The query it is about.
-    pub query_id: QueryId,
-    /// What it says; `[erased]` once its donor was erased.
+    /// The query it is about; none if it belongs to a chat of two staff members.
+    pub query_id: Option<QueryId>,
+    /// What it says; `[erased]` once its donor was erased, or the chat.
     pub content: String,
     /// What it is.
     pub message_type: MessageType,
@@ -30,9 +30,9 @@ pub struct MessageRow {
     /// The staff member it is meant for.
     pub recipient_id: Option<UserId>,
     /// The donor whose query it is about, whoever said it.
-    pub donor_id: DonorId,
+    pub donor_id: Option<DonorId>,
     /// That donor's name or address.
-    pub donor_name: String,
+    pub donor_name: Option<String>,
     /// The call it is about.
     pub call_id: Option<CallId>,
     /// The call request it is about.
@@ -91,14 +91,14 @@ impl FromRow<'_, PgRow> for MessageRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             message_id: id(row, "message_id", MessageId::new)?,
-            query_id: id(row, "query_id", QueryId::new)?,
+            query_id: optional_id(row, "query_id", QueryId::new)?,
             content: row.try_get("content")?,
             message_type: word(row, "message_type", MessageType::parse)?,
             sender_type: word(row, "sender_type", SenderType::parse)?,
             sender_id: optional_id(row, "sender_id", UserId::new)?,
             sender_name: row.try_get("sender_name")?,
             recipient_id: optional_id(row, "recipient_id", UserId::new)?,
-            donor_id: DonorId::new(row.try_get::<String, _>("donor_id")?),
+            donor_id: row.try_get::<Option<String>, _>("donor_id")?.map(DonorId::new),
             donor_name: row.try_get("donor_name")?,
             call_id: optional_id(row, "call_id", CallId::new)?,
             call_request_id: optional_id(row, "call_request_id", CallRequestId::new)?,

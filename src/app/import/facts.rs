@@ -66,7 +66,7 @@ pub(super) fn status<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Quer
 fn state<'a>(events: impl Iterator<Item = &'a Event>) -> DonorQuery {
     let events = events.filter_map(|event| match event {
         Event::DonorQuery(event) => Some(event.clone()),
-        Event::CallSession(_) => None,
+        Event::CallSession(_) | Event::StaffChat(_) => None,
     });
     events.fold(DonorQuery::default(), DonorQuery::evolve)
 }

@@ -50,6 +50,8 @@ impl Known {
                 Event::CallSession(event) => {
                     known.sessions.insert((fact.stream, event.name()));
                 }
+                // No part of a query's life.
+                Event::StaffChat(_) => {}
             }
         }
         known
@@ -60,6 +62,7 @@ impl Known {
         use DonorQueryEvent as Query;
         match &fact.event {
             Event::CallSession(event) => self.sessions.contains(&(fact.stream, event.name())),
+            Event::StaffChat(_) => false,
             Event::DonorQuery(event) => match event {
                 Query::QueryOpened { .. } => self.details.is_some(),
                 Query::QueryAccepted { by, .. } => self.holders.contains(&by.id),

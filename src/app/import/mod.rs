@@ -5,6 +5,7 @@
 //! and run again, and run once more for what happened at the old desk meanwhile. A query that goes on here is left alone.
 //! Nobody is notified of what is imported.
 
+mod chats;
 mod facts;
 mod known;
 mod old;
@@ -24,6 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
 use tracing::warn;
 
+use self::chats::move_chats;
 use self::facts::{Fact, missing, session, status};
 use self::old::{OldDesk, OldLife, OldUser};
 use super::say;
@@ -87,11 +89,13 @@ pub async fn carry_out(options: &Options, config: &Config) -> anyhow::Result<()>
     let names: HashMap<i64, String> =
         users.into_iter().map(|user| (user.id, user.name.unwrap_or(user.username))).collect();
     move_queries(&mut desk, &pool, &log, &names, &mut summary).await?;
+    let chatted = move_chats(&mut desk, &log, &names).await?;
     log.close().await;
     let orphans = desk.orphan_count().await?;
     say(&format!("{accounts} accounts and {} queries moved ({} facts)", summary.moved, summary.facts))?;
+    say(&format!("{chatted} messages between colleagues moved"))?;
     say(&format!(
-        "{} queries were here before; {orphans} messages belong to no query and stay behind",
+        "{} queries were here before; {orphans} messages belong neither to a query nor to a chat, and stay behind",
         summary.here_before
     ))?;
     for failure in &summary.failed {
@@ -207,7 +211,9 @@ async fn move_queries(
 async fn move_query(log: &Log, life: &OldLife, names: &HashMap<i64, String>, claims: bool) -> anyhow::Result<Moved> {
     let query = QueryId::new(life.query.id);
     let stored = log.read_queries(&[query], Position::START, i64::MAX).await?;
-    let here: Vec<RecordedEvent> = stream::iter(&stored).then(|fact| log.open(fact)).try_collect().await?;
+    let mut here: Vec<RecordedEvent> = stream::iter(&stored).then(|fact| log.open(fact)).try_collect().await?;
+    // A chat may have got the number after an earlier import.
+    here.retain(|fact| fact.about().is_some());
     let is_imported = |fact: &RecordedEvent| fact.metadata.imported_from.is_some();
     ensure!(here.first().is_none_or(is_imported), "a query of this desk has its id");
     if !here.iter().all(is_imported) || here.iter().any(is_erased) {

@@ -16,6 +16,9 @@ use sqlx::{Connection, PgConnection};
 /// The tables that have to be there.
 const TABLES: [&str; 5] = ["User", "DonorQuery", "Message", "CallSession", "CallRequest"];
 
+/// Whether a message without a query is a word between two staff members.
+const IS_CHAT: &str = "\"messageType\" = 'CHAT' and \"senderId\" <> \"recipientId\"";
+
 /// An account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,6 +79,18 @@ pub(super) struct OldMessage {
     pub(super) created_at: DateTime<Utc>,
     #[serde(deserialize_with = "utc")]
     pub(super) updated_at: DateTime<Utc>,
+}
+
+/// What one staff member said to another about no query.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OldWord {
+    pub(super) id: i64,
+    pub(super) content: String,
+    pub(super) sender_id: i64,
+    pub(super) recipient_id: i64,
+    #[serde(deserialize_with = "utc")]
+    pub(super) created_at: DateTime<Utc>,
 }
 
 /// A call session.
@@ -160,10 +175,18 @@ impl OldDesk {
         Ok(sqlx::query_scalar("select count(*) from \"DonorQuery\"").fetch_one(&mut self.connection).await?)
     }
 
-    /// How many messages belong to no query.
+    /// How many messages belong to no query, and to no chat of two staff members.
     pub(super) async fn orphan_count(&mut self) -> anyhow::Result<i64> {
-        let sql = "select count(*) from \"Message\" where \"queryId\" is null";
-        Ok(sqlx::query_scalar(sql).fetch_one(&mut self.connection).await?)
+        let sql = format!("select count(*) from \"Message\" where \"queryId\" is null and ({IS_CHAT}) is not true");
+        Ok(sqlx::query_scalar(&sql).fetch_one(&mut self.connection).await?)
+    }
+
+    /// The next messages of chats after an id.
+    pub(super) async fn words(&mut self, after: i64, limit: i64) -> anyhow::Result<Vec<OldWord>> {
+        let sql = format!(
+            "select to_jsonb(t) from \"Message\" t where \"queryId\" is null and {IS_CHAT} and id > {after} order by id limit {limit}"
+        );
+        self.rows(&sql, None).await
     }
 
     /// The highest id of each table that has ids of its own in the new desk: queries, messages, calls, requests.

@@ -25,6 +25,7 @@ struct Delivery {
     id: i64,
     /// The fact it follows from.
     position: i64,
+    /// The query it is about; of a `chat_message_posted`, the number of the chat.
     query_id: i64,
     /// `push`, `mail` or `room`.
     channel: &'static str,

@@ -27,6 +27,8 @@ use super::Api;
 use super::error::ApiError;
 use crate::accounts::{DonorPrincipal, Principal};
 
+pub(super) use transfer::active;
+
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(open::open, lists::all))

@@ -39,7 +39,7 @@ pub(super) struct NewQuery {
     donor: String,
     /// The donor's identity in the system they come from.
     #[serde(default, deserialize_with = "lenient::text")]
-    #[garde(custom(rules::line))]
+    #[garde(custom(rules::donor_id))]
     donor_id: String,
     /// The test the donor is in the middle of.
     #[serde(default, deserialize_with = "lenient::text")]

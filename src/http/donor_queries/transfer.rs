@@ -75,8 +75,8 @@ pub(super) async fn command(
     Ok(DonorQueryCommand::TransferQuery { by, to, note, notice: errand.notice().await?, at: clock::now() })
 }
 
-/// Somebody who can be handed a query.
-fn active(api: &Api, id: UserId) -> Result<StaffRef, ApiError> {
+/// A colleague at work: somebody who can be handed a query, or written to.
+pub(in crate::http) fn active(api: &Api, id: UserId) -> Result<StaffRef, ApiError> {
     let user = api.accounts.find(id).ok_or(ApiError::NotFound("User not found".into()))?;
     if !user.is_active {
         let message = "the account is inactive".into();

@@ -87,6 +87,7 @@ impl Line {
 fn message(entry: &Entry) -> String {
     match (&entry.fact, entry.query, &entry.method, entry.status) {
         (Some(fact), Some(query), ..) => format!("{fact} on query {query}"),
+        (Some(fact), None, ..) => fact.clone(),
         (_, _, Some(method), Some(status)) => {
             format!("{method} {} answered {status}", entry.route.as_deref().unwrap_or("(unknown path)"))
         }

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use projections::messages::{self, ListFilter};
 
+use super::colleagues;
 use super::post::{self, NewMessage};
 use super::read::{self, Part};
 use crate::http::body::{Body, Id, Pair, Params};
@@ -20,7 +21,7 @@ use crate::http::openapi::{CommandErrors, CommandHeaders, ReadErrors};
 use crate::http::views::CallsShown;
 use crate::http::{Api, answer, auth, views};
 
-/// Chat about a query.
+/// Chat about a query, or without one with a colleague.
 #[utoipa::path(
     post,
     path = "/chat/messages",
@@ -35,16 +36,19 @@ pub(super) async fn say(
     auth::Staff(staff): auth::Staff,
     Body(body): Body<NewMessage>,
 ) -> Result<Response, ApiError> {
-    let (by, query) = (auth::acting(&staff), body.query()?);
+    let Some(query) = body.query() else {
+        return colleagues::say(&errand, &staff, body, |said| (StatusCode::CREATED, Json(said)).into_response()).await;
+    };
+    let by = auth::acting(&staff);
     let said = post::said(&errand, &by, MessageAuthor::Staff(staff), query, body, MessageType::Chat);
     let (outcome, shown) = said.await?;
     let Some((row, said)) = shown else { return Ok(answer::later(query.get(), &outcome)) };
     let people = errand.api.accounts.list();
-    let message = views::StaffMessageCreated::new(&said, &row, &CallsShown::default(), &people);
+    let message = views::StaffMessageCreated::new(&said, Some(&row), &CallsShown::default(), &people);
     Ok(answer::of_command(&row, (StatusCode::CREATED, Json(message)).into_response(), &outcome))
 }
 
-/// Messages about all queries.
+/// Messages about all queries, and one's own to and from colleagues.
 #[utoipa::path(
     get,
     path = "/chat/messages",
@@ -58,7 +62,7 @@ pub(super) async fn list(
     auth::Staff(staff): auth::Staff,
     Params(part): Params<Part>,
 ) -> Result<Json<Vec<views::StaffMessage>>, ApiError> {
-    let rows = messages::list(&api.reads, &ListFilter::default(), &part.page()?).await?;
+    let rows = messages::list(&api.reads, &ListFilter::default(), Some(staff.id), &part.page()?).await?;
     read::for_staff(&api, &rows, &staff).await.map(Json)
 }
 
@@ -82,7 +86,7 @@ pub(super) async fn of_query(
     read::for_staff(&api, &rows, &staff).await.map(Json)
 }
 
-/// What two colleagues said to each other in chat.
+/// What two colleagues said to each other in chat; about no query, only if one is oneself.
 #[utoipa::path(
     get,
     path = "/chat/messages/between/{one}/{other}",
@@ -101,6 +105,6 @@ pub(super) async fn between(
     Pair(one, other): Pair,
     Params(part): Params<Part>,
 ) -> Result<Json<Vec<views::StaffMessage>>, ApiError> {
-    let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), &part.page()?).await?;
+    let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), staff.id, &part.page()?).await?;
     read::for_staff(&api, &rows, &staff).await.map(Json)
 }

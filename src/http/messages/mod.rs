@@ -1,6 +1,7 @@
 //! Messages: posting and reading them. The author of a message is whoever the credential names.
 
 mod chat;
+mod colleagues;
 mod post;
 mod read;
 

@@ -15,6 +15,7 @@ use projections::queries::QueryRow;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::colleagues;
 use crate::accounts::{DonorPrincipal, Principal};
 use crate::clock;
 use crate::dispatch::Outcome;
@@ -33,22 +34,23 @@ use crate::http::{donor_queries, lenient, rules, views};
 pub(super) struct NewMessage {
     #[serde(default, deserialize_with = "lenient::text")]
     #[garde(custom(rules::text))]
-    content: String,
-    /// The query it is about, where the path does not say.
+    pub(super) content: String,
+    /// The query it is about, where the path does not say. What staff say about none is for `recipientId` alone.
     #[serde(default, deserialize_with = "lenient::optional_number")]
     #[garde(skip)]
     query_id: Option<i64>,
-    /// The staff member it is meant for: the message then stays among staff. Ignored if a donor says it.
-    #[serde(default, deserialize_with = "lenient::optional_number")]
+    /// The staff member it is meant for (`receiverId` is read as well): the message then stays among staff. Ignored if a
+    /// donor says it.
+    #[serde(default, alias = "receiverId", deserialize_with = "lenient::optional_number")]
     #[garde(skip)]
-    recipient_id: Option<i64>,
-    /// `QUERY` moves the status, `CHAT` does not.
+    pub(super) recipient_id: Option<i64>,
+    /// `QUERY` moves the status, `CHAT` does not. Without a query there is only `CHAT`.
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::message_type))]
     message_type: Option<String>,
 }
 
-/// Say something about a query. The credential decides who says it.
+/// Say something about a query, or as staff to a colleague. The credential decides who says it.
 #[utoipa::path(
     post,
     path = "/messages",
@@ -70,18 +72,26 @@ pub(super) async fn anyone(
     Anyone(caller): Anyone,
     Body(body): Body<NewMessage>,
 ) -> Result<Response, ApiError> {
-    let query = body.query()?;
-    match caller {
-        Principal::Donor(donor) => as_donor(&errand, donor, query, body).await,
-        Principal::Staff(staff) => as_staff(&errand, staff, query, body, MessageType::Query).await,
+    match (caller, body.query()) {
+        (Principal::Donor(donor), Some(query)) => as_donor(&errand, donor, query, body).await,
+        // Donors talk about their queries, and to nobody in particular.
+        (Principal::Donor(_), None) => Err(ApiError::Forbidden),
+        (Principal::Staff(staff), Some(query)) => as_staff(&errand, staff, query, body, MessageType::Query).await,
+        (Principal::Staff(staff), None) => {
+            colleagues::say(&errand, &staff, body, |said| answer::enveloped(StatusCode::CREATED, said, None)).await
+        }
     }
 }
 
 impl NewMessage {
-    /// The query it is about, which has to be said where the path does not.
-    pub(super) fn query(&self) -> Result<QueryId, ApiError> {
-        let message = "a message needs the query it is about".into();
-        self.query_id.map(QueryId::new).ok_or(ApiError::Unprocessable { code: "query_required", message })
+    /// The query that the body names.
+    pub(super) fn query(&self) -> Option<QueryId> {
+        self.query_id.map(QueryId::new)
+    }
+
+    /// What it is to be, or what it is by default.
+    pub(super) fn type_or(&self, default: MessageType) -> MessageType {
+        self.message_type.as_deref().and_then(MessageType::parse).unwrap_or(default)
     }
 }
 
@@ -183,7 +193,7 @@ async fn say(
     let response = match by {
         Actor::Donor { .. } => answer::enveloped(status, views::DonorMessage::new(&said, &row, &calls, &people), None),
         Actor::Staff(_) | Actor::System => {
-            answer::enveloped(status, views::StaffMessageCreated::new(&said, &row, &calls, &people), None)
+            answer::enveloped(status, views::StaffMessageCreated::new(&said, Some(&row), &calls, &people), None)
         }
     };
     Ok(answer::of_command(&row, response, &outcome))
@@ -202,7 +212,7 @@ pub(super) async fn said(
         message: errand.notice().await?,
         author,
         recipient: recipient(errand, body.recipient_id)?,
-        message_type: body.message_type.as_deref().and_then(MessageType::parse).unwrap_or(default),
+        message_type: body.type_or(default),
         content: Personal::Known(body.content),
         at: clock::now(),
     };

@@ -83,7 +83,7 @@ pub(super) struct Filters {
     donor_id: Option<String>,
 }
 
-/// Messages about all queries.
+/// Messages about all queries, and one's own to and from colleagues.
 #[utoipa::path(
     get,
     path = "/messages",
@@ -106,7 +106,7 @@ pub(super) async fn list(
         recipient_id: filters.recipient_id.map(UserId::new),
         donor_id: filters.donor_id.map(DonorId::new),
     };
-    let rows = messages::list(&api.reads, &filter, &part.page()?).await?;
+    let rows = messages::list(&api.reads, &filter, Some(staff.id), &part.page()?).await?;
     Ok(enveloped(for_staff(&api, &rows, &staff).await?))
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn of_donor(
     Ok(enveloped(data))
 }
 
-/// What two colleagues said to each other in chat.
+/// What two colleagues said to each other in chat; about no query, only if one is oneself.
 #[utoipa::path(
     get,
     path = "/messages/between/{one}/{other}",
@@ -211,7 +211,7 @@ pub(super) async fn between(
     Pair(one, other): Pair,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
-    let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), &part.page()?).await?;
+    let rows = messages::between(&api.reads, UserId::new(one), UserId::new(other), staff.id, &part.page()?).await?;
     Ok(enveloped(for_staff(&api, &rows, &staff).await?))
 }
 
@@ -236,7 +236,7 @@ fn enveloped<T: serde::Serialize>(data: T) -> Response {
     answer::enveloped(StatusCode::OK, data, None)
 }
 
-/// Messages about any queries, as a staff member sees them.
+/// Messages, as a staff member sees them.
 pub(super) async fn for_staff(
     api: &Api,
     rows: &[MessageRow],
@@ -259,7 +259,7 @@ async fn staff_views(
 
 /// The queries that messages are about, each once.
 async fn queries_of(api: &Api, rows: &[MessageRow]) -> Result<Vec<QueryRow>, ApiError> {
-    let mut ids: Vec<_> = rows.iter().map(|row| row.query_id).collect();
+    let mut ids: Vec<_> = rows.iter().filter_map(|row| row.query_id).collect();
     ids.sort_unstable();
     ids.dedup();
     Ok(queries::of_ids(&api.reads, &ids).await?)

@@ -1,7 +1,7 @@
 //! Messages on the wire.
 
 use aggregates::donor_query::event::is_for_donor;
-use aggregates::ids::{CallId, CallRequestId, UserId};
+use aggregates::ids::{CallId, CallRequestId, QueryId, UserId};
 use aggregates::vocabulary::{CallMode, MessageType, QueryStatus};
 use projections::messages::{MessageRow, SenderType};
 use projections::queries::QueryRow;
@@ -25,7 +25,8 @@ pub(super) struct Message {
     sender_type: &'static str,
     created_at: Moment,
     updated_at: Moment,
-    query_id: i64,
+    /// Null if it was said to a colleague about no query.
+    query_id: Option<i64>,
     /// `QUERY`, `CHAT`, `SYSTEM`, `CALL_STARTED` or `CALL_ENDED`.
     #[schema(value_type = String)]
     message_type: MessageType,
@@ -110,14 +111,14 @@ pub(in crate::http) struct StaffMessage {
     query: Option<QueryInShort>,
 }
 
-/// A message that was just posted, for staff: with the query as it is now.
+/// A message that was just posted, for staff: with the query as it is now, if it is about one.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct StaffMessageCreated {
     #[serde(flatten)]
     message: Message,
     sender: Option<Sender>,
     recipient: Option<Sender>,
-    query: StaffQuery,
+    query: Option<StaffQuery>,
 }
 
 /// A message about one of a donor's queries, for staff.
@@ -168,13 +169,13 @@ impl Message {
             sender_type: row.sender_type.as_str(),
             created_at: Moment(row.created_at),
             updated_at: Moment(row.updated_at),
-            query_id: row.query_id.get(),
+            query_id: row.query_id.map(QueryId::get),
             message_type: row.message_type,
             sender_id: row.sender_id.map(UserId::get),
             sender_name: row.sender_name.clone(),
             recipient_id: row.recipient_id.map(UserId::get),
-            donor_id: is_from_donor.then(|| row.donor_id.as_str().to_owned()),
-            donor_name: is_from_donor.then(|| row.donor_name.clone()),
+            donor_id: row.donor_id.as_ref().filter(|_| is_from_donor).map(|donor| donor.as_str().to_owned()),
+            donor_name: row.donor_name.clone().filter(|_| is_from_donor),
             call_session_id: row.call_id.map(CallId::get),
             call_request_id: row.call_request_id.map(CallRequestId::get),
             room_name: call.as_ref().map(|call| call.room_name.clone()),
@@ -208,7 +209,7 @@ impl From<&User> for Sender {
 
 impl QueryInShort {
     fn find(row: &MessageRow, queries: &[QueryRow], people: &People) -> Option<Self> {
-        let query = queries.iter().find(|query| query.query_id == row.query_id)?;
+        let query = queries.iter().find(|query| Some(query.query_id) == row.query_id)?;
         let holder = query.standing.assigned_to_id.and_then(|id| people.get(&id));
         Some(Self {
             id: query.query_id.get(),
@@ -240,12 +241,17 @@ impl StaffMessage {
 
 impl StaffMessageCreated {
     /// Shows a new message to staff.
-    pub(in crate::http) fn new(row: &MessageRow, query: &QueryRow, calls: &CallsShown, people: &People) -> Self {
+    pub(in crate::http) fn new(
+        row: &MessageRow,
+        query: Option<&QueryRow>,
+        calls: &CallsShown,
+        people: &People,
+    ) -> Self {
         Self {
             message: Message::new(row, calls),
             sender: Sender::of(row.sender_id, people),
             recipient: Sender::of(row.recipient_id, people),
-            query: StaffQuery::new(query, people),
+            query: query.map(|query| StaffQuery::new(query, people)),
         }
     }
 }

@@ -155,7 +155,7 @@ impl StaffQueryWithMessages {
     pub(in crate::http) fn new(row: &QueryRow, messages: &[MessageRow], calls: &CallsShown, people: &People) -> Self {
         let messages = messages
             .iter()
-            .filter(|message| message.query_id == row.query_id)
+            .filter(|message| message.query_id == Some(row.query_id))
             .map(|row| Message::new(row, calls))
             .collect();
         Self { query: StaffQuery::new(row, people), messages }
@@ -165,7 +165,8 @@ impl StaffQueryWithMessages {
 impl DonorQuery {
     /// Shows a row to its donor, with the messages that are about it and not for staff alone.
     pub(in crate::http) fn new(row: &QueryRow, messages: &[MessageRow], calls: &CallsShown, people: &People) -> Self {
-        let told = |message: &&MessageRow| message.query_id == row.query_id && super::message::is_for_donors(message);
+        let told =
+            |message: &&MessageRow| message.query_id == Some(row.query_id) && super::message::is_for_donors(message);
         Self {
             query: Query::new(row, None),
             transferred_to_user: StaffMember::of(row.transferred_to_user_id, people),

@@ -11,7 +11,7 @@ use aggregates::ids::MessageId;
 use aggregates::people::{Actor, StaffRef};
 use aggregates::policy::Alert;
 use aggregates::vocabulary::{CallMode, CallRequestStatus, CallStatus, QueryStatus};
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Note, NoteKind};
 use crate::integrations::{MessageFacts, QueryFacts};
@@ -43,6 +43,15 @@ pub fn note(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Note {
     Note { title, body, data, kind }
 }
 
+/// The note that tells a staff member what a colleague said to them, about no query.
+pub fn note_from_colleague(id: MessageId, message: &MessageFacts, at: DateTime<Utc>) -> Note {
+    let mut data = of_message(id, message, DESK);
+    data.insert("type", "new_message".to_owned());
+    data.insert("timestamp", at.to_rfc3339_opts(SecondsFormat::Millis, true));
+    let title = format!("New message from {}", sender(message, DESK));
+    Note { title, body: spoken_words(message, DESK), data, kind: NoteKind::Ordinary }
+}
+
 /// What the reader's app calls it.
 const fn word(reader: Reader, alert: &Alert) -> &'static str {
     match alert {
@@ -53,7 +62,7 @@ const fn word(reader: Reader, alert: &Alert) -> &'static str {
         | Alert::QueryResolved { .. }
         | Alert::QueryClosedByDonor
         | Alert::QueryReopened { .. } => "query_status_changed",
-        Alert::MessagePosted { .. } => match reader {
+        Alert::MessagePosted { .. } | Alert::ChatMessagePosted { .. } => match reader {
             Reader::Staff => "new_message",
             Reader::Donor => "message",
         },
@@ -90,7 +99,9 @@ fn words(reader: Reader, alert: &Alert, facts: &QueryFacts) -> (NoteKind, String
         Alert::QueryResolved { by } => shown(owned("resolved", reader, facts), format!("{} resolved it", named(by))),
         Alert::QueryClosedByDonor => shown(owned("closed", reader, facts), format!("{donor} closed it")),
         Alert::QueryReopened { by } => shown(owned("opened again", reader, facts), format!("{} opened it", named(by))),
-        Alert::MessagePosted { .. } => shown(message_title(reader, facts), message_body(facts)),
+        Alert::MessagePosted { .. } | Alert::ChatMessagePosted { .. } => {
+            shown(message_title(reader, facts), message_body(facts))
+        }
         Alert::CallRequested { mode, .. } => {
             let body = format!("{donor} asks for a call: {}", spoken(*mode));
             (NoteKind::CallRequest, format!("Call request for query {query}"), body)
@@ -136,7 +147,10 @@ fn details(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Data {
         }
         Alert::QueryClosedByDonor => Data::from([("status", QueryStatus::Resolved.to_string())]),
         Alert::QueryOpened => Data::new(),
-        Alert::MessagePosted { message } => of_message(*message, facts),
+        Alert::MessagePosted { message } | Alert::ChatMessagePosted { message } => match &facts.message {
+            Some(said) => of_message(*message, said, &facts.donor),
+            None => Data::from([("messageId", message.to_string())]),
+        },
         Alert::CallRequested { request, mode } => Data::from([
             ("callRequestId", request.to_string()),
             ("mode", mode.to_string()),
@@ -174,23 +188,21 @@ fn details(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Data {
     }
 }
 
-fn of_message(id: MessageId, facts: &QueryFacts) -> Data {
-    let mut data = Data::from([("messageId", id.to_string())]);
-    let Some(message) = &facts.message else { return data };
+fn of_message(id: MessageId, message: &MessageFacts, donor: &str) -> Data {
     let (sender_id, sender_type) = match &message.author {
         Author::Staff(by) => (by.id.to_string(), "ADMIN"),
         Author::Donor => (String::new(), "DONOR"),
         Author::System => (String::new(), "SYSTEM"),
     };
-    let sender = sender(message, facts);
-    data.extend([
+    let sender = sender(message, donor);
+    Data::from([
+        ("messageId", id.to_string()),
         ("senderId", sender_id),
         ("senderType", sender_type.to_owned()),
         ("senderName", sender.clone()),
         ("sender", sender),
         ("messageType", message.message_type.to_string()),
-    ]);
-    data
+    ])
 }
 
 fn message_title(reader: Reader, facts: &QueryFacts) -> String {
@@ -201,14 +213,17 @@ fn message_title(reader: Reader, facts: &QueryFacts) -> String {
 }
 
 fn message_body(facts: &QueryFacts) -> String {
-    let said = |message: &MessageFacts| format!("{}: {}", sender(message, facts), cut(&message.content));
-    facts.message.as_ref().map(said).unwrap_or_default()
+    facts.message.as_ref().map(|message| spoken_words(message, &facts.donor)).unwrap_or_default()
 }
 
-fn sender(message: &MessageFacts, facts: &QueryFacts) -> String {
+fn spoken_words(message: &MessageFacts, donor: &str) -> String {
+    format!("{}: {}", sender(message, donor), cut(&message.content))
+}
+
+fn sender(message: &MessageFacts, donor: &str) -> String {
     match &message.author {
         Author::Staff(by) => cut(&by.name),
-        Author::Donor => cut(&facts.donor),
+        Author::Donor => cut(donor),
         Author::System => DESK.to_owned(),
     }
 }

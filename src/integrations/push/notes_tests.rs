@@ -101,3 +101,13 @@ fn a_message_that_is_gone_is_told_without_its_words() {
     let note = note(Reader::Staff, &Alert::MessagePosted { message: MESSAGE }, &facts);
     assert_eq!((note.body.as_str(), note.data["messageId"].as_str()), ("", "101"));
 }
+
+#[test]
+fn a_note_from_a_colleague_is_about_no_query() {
+    let message = facts("Lunch at one?", Author::Staff(ada().as_ref())).message.expect("it is one");
+    let note = note_from_colleague(MESSAGE, &message, NOON);
+    assert_eq!((note.title.as_str(), note.body.as_str()), ("New message from Ada", "Ada: Lunch at one?"));
+    let told = |key| note.data.get(key).map(String::as_str);
+    assert_eq!((told("type"), told("messageId"), told("senderId")), (Some("new_message"), Some("101"), Some("1")));
+    assert_eq!((told("queryId"), told("donorId")), (None, None));
+}

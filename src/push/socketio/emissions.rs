@@ -11,7 +11,8 @@ use aggregates::ids::{CallId, CallRequestId, DonorId, MessageId, UserId};
 use aggregates::people::{Actor, StaffRef};
 use aggregates::personal::Personal;
 use aggregates::recorded::{Event, RecordedEvent, StreamId};
-use aggregates::vocabulary::{CallMode, CallRequestStatus, CallStatus, QueryStatus};
+use aggregates::staff_chat::StaffChatEvent;
+use aggregates::vocabulary::{CallMode, CallRequestStatus, CallStatus, MessageType, QueryStatus};
 use projections::queries::QueryRow;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
@@ -25,7 +26,7 @@ pub(in crate::push) struct Emission {
     pub(in crate::push) names: &'static [&'static str],
     /// Who hears it.
     pub(in crate::push) to: To,
-    /// The only argument of the event: an object with `queryId`, `timestamp` and `position`.
+    /// The only argument of the event: an object with `queryId` (null of a chat), `timestamp` and `position`.
     pub(in crate::push) payload: Box<RawValue>,
 }
 
@@ -59,7 +60,7 @@ pub(in crate::push) fn needs_query(event: &Event) -> Option<To> {
             Some(message_to(author, *recipient))
         }
         Event::CallSession(CallSessionEvent::CallCreated { .. }) => Some(To::Everybody),
-        Event::DonorQuery(_) | Event::CallSession(_) => None,
+        Event::DonorQuery(_) | Event::CallSession(_) | Event::StaffChat(_) => None,
     }
 }
 
@@ -70,6 +71,7 @@ pub(in crate::push) fn emissions(recorded: &RecordedEvent, query: Option<&QueryR
     match &recorded.event {
         Event::DonorQuery(event) => teller.of_query(event),
         Event::CallSession(event) => teller.of_call(event),
+        Event::StaffChat(event) => teller.of_chat(event),
     }
 }
 
@@ -156,6 +158,28 @@ impl Teller<'_> {
                 vec![self.tell(&["callEnded"], To::Everybody, ended), self.tell(CALL_STATUS, To::Everybody, status)]
             }
         }
+    }
+
+    /// A message as of a query, to each of the two who chat.
+    fn of_chat(&self, event: &StaffChatEvent) -> Vec<Emission> {
+        let StaffChatEvent::ChatMessagePosted { message, by, to, content, at } = event;
+        let payload = json!({
+            "id": message,
+            "messageId": message,
+            "content": content.as_str(),
+            "messageType": MessageType::Chat,
+            "isFromAdmin": true,
+            "senderType": "ADMIN",
+            "senderId": by.id,
+            "senderName": by.name,
+            "sender": person(by),
+            "senderIdentifiers": { "senderId": by.id, "donorId": null },
+            "recipientId": to.id,
+            "callSessionId": null,
+            "callRequestId": null,
+            "createdAt": time(*at),
+        });
+        [by.id, to.id].map(|member| self.tell(MESSAGE, To::Member(member), payload.clone())).into()
     }
 
     fn opened(&self, donor: &str, test: &str, stage: &str) -> Emission {
@@ -275,7 +299,7 @@ impl Teller<'_> {
     fn call(&self) -> Option<CallId> {
         match self.recorded.stream {
             StreamId::CallSession(call) => Some(call),
-            StreamId::DonorQuery(_) => None,
+            StreamId::DonorQuery(_) | StreamId::StaffChat(_) => None,
         }
     }
 
@@ -319,7 +343,7 @@ impl Teller<'_> {
             Value::Object(object) => object,
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
         };
-        object.insert("queryId".to_owned(), json!(self.recorded.query));
+        object.insert("queryId".to_owned(), json!(self.recorded.about()));
         object.insert("timestamp".to_owned(), json!(time(happened_at(&self.recorded.event))));
         object.insert("position".to_owned(), json!(self.recorded.position));
         let payload = to_raw_value(&object).expect("a map of JSON values with string keys cannot fail to serialize");

@@ -1,7 +1,7 @@
 //! Every fact's events, as their snapshots show them, and who may not hear them.
 
 use aggregates::ids::QueryId;
-use aggregates::testing::{NOON, ada, ben, opened, recorded, samples, text};
+use aggregates::testing::{NOON, ada, ben, chat_said, opened, recorded, samples, text};
 use aggregates::vocabulary::MessageType;
 
 use super::*;
@@ -71,7 +71,8 @@ fn every_event_of_the_contract_is_told_for_some_fact() {
 fn no_fact_is_told_twice_under_one_name_to_the_same_people() {
     for event in samples() {
         let told = told(event);
-        let names: Vec<&str> = told.iter().flat_map(|told| told.names.iter().copied()).collect();
+        let to = |told: &Emission| format!("{:?}", told.to);
+        let names: Vec<_> = told.iter().flat_map(|told| told.names.iter().map(move |name| (*name, to(told)))).collect();
         let mut once = names.clone();
         once.sort_unstable();
         once.dedup();
@@ -81,10 +82,14 @@ fn no_fact_is_told_twice_under_one_name_to_the_same_people() {
 
 #[test]
 fn every_payload_says_which_query_when_and_where_in_the_log() {
-    for told in samples().into_iter().flat_map(told) {
-        let payload = value(&told);
-        for key in ["queryId", "timestamp", "position"] {
-            assert!(payload.get(key).is_some_and(|value| !value.is_null()), "{} has no {key}", told.names[0]);
+    for event in samples() {
+        let is_chat = matches!(event, Event::StaffChat(_));
+        for told in told(event) {
+            let payload = value(&told);
+            for key in ["timestamp", "position"] {
+                assert!(payload.get(key).is_some_and(|value| !value.is_null()), "{} has no {key}", told.names[0]);
+            }
+            assert_eq!(payload["queryId"].is_null(), is_chat, "{}", told.names[0]);
         }
     }
 }
@@ -123,6 +128,17 @@ fn a_message_says_who_said_it_in_the_words_of_every_client() {
 }
 
 #[test]
+fn a_chat_is_a_message_without_a_query_for_its_two_members() {
+    let told = told(Event::StaffChat(chat_said(&ada(), &ben(), "Lunch at one?")));
+    let to: Vec<To> = told.iter().map(|told| told.to).collect();
+    assert_eq!(to, [To::Member(ada().id), To::Member(ben().id)]);
+    for emission in &told {
+        let payload = value(emission);
+        assert_eq!((&payload["queryId"], &payload["recipientId"]), (&Value::Null, &json!(ben().id)));
+    }
+}
+
+#[test]
 fn a_call_that_a_donor_begins_is_told_as_a_direct_call() {
     let begun = samples().into_iter().find_map(|event| match event {
         Event::CallSession(CallSessionEvent::CallCreated {
@@ -151,7 +167,7 @@ fn a_call_that_a_donor_begins_is_told_as_a_direct_call() {
                 at,
             })
         }
-        Event::CallSession(_) | Event::DonorQuery(_) => None,
+        Event::CallSession(_) | Event::DonorQuery(_) | Event::StaffChat(_) => None,
     });
     let begun = RecordedEvent {
         stream: StreamId::CallSession(CallId::new(5)),

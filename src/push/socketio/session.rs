@@ -238,7 +238,7 @@ impl Who {
     /// The feed that is theirs.
     pub(super) fn audience(&self) -> Audience {
         match self {
-            Self::Staff(_) => Audience::Staff,
+            Self::Staff(own) => Audience::Staff(*own),
             Self::Donor(donor) => Audience::Donor(donor.clone()),
         }
     }

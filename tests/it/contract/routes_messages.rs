@@ -150,3 +150,24 @@ async fn what_cannot_be_said_or_read_is_refused_with_a_reason() {
     }
     insist(&ada.get(&format!("donor-queries/{id}"), 200).await.body, &enveloped(&query()));
 }
+
+#[tokio::test]
+async fn staff_write_to_a_colleague_without_a_query() {
+    let desk = desk().await;
+    let ada = Wire(desk.staff("ada").await);
+    let (from, to) = (desk.id_of("ada"), desk.id_of("ben"));
+    let said = ada.post("messages", json!({ "content": "Lunch?", "recipientId": to }), 201).await;
+    insist(&said.body, &enveloped(&message_view()));
+    assert_eq!((said.at("/data/queryId"), said.at("/data/messageType")), (&Value::Null, &json!("CHAT")));
+    let bare = ada.post("chat/messages", json!({ "content": "At one?", "recipientId": to }), 201).await;
+    insist(&bare.body, &message_view());
+    for (path, shape) in [
+        ("messages".to_owned(), enveloped(&json!([message_view()]))),
+        (format!("messages/between/{from}/{to}"), enveloped(&json!([message_view()]))),
+        (format!("chat/messages/between/{to}/{from}"), json!([message_view()])),
+    ] {
+        let read = ada.get(&path, 200).await;
+        insist(&read.body, &shape);
+        assert_eq!(read.to_string().matches("Lunch?").count(), 1, "{path}");
+    }
+}

@@ -140,7 +140,7 @@ pub(super) fn donor_query() -> Value {
 pub(super) fn message() -> Value {
     json!({
         "id": "int", "content": "str", "isFromAdmin": "bool", "senderType": "sender type", "createdAt": "time",
-        "updatedAt": "time", "queryId": "int", "callSessionId?": "int", "callRequestId?": "int", "fcmToken": "null",
+        "updatedAt": "time", "queryId?": "int", "callSessionId?": "int", "callRequestId?": "int", "fcmToken": "null",
         "recipientId?": "int", "senderId?": "int", "donorId?": "str", "donorName?": "str", "donorInfo": "null",
         "roomName?": "str", "messageType": "message type", "userToken?": "str", "adminToken?": "str",
         "callMode?": "mode", "callSession?": message_call(),

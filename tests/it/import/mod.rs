@@ -176,3 +176,39 @@ async fn what_is_not_the_old_system_is_refused() {
     let error = import(&servers().database_url("postgres"), &database).await.unwrap_err();
     assert!(error.to_string().contains("no table \"User\""), "{error}");
 }
+
+/// What two of the old desk said to each other, and what looks like it.
+const CHATS: &str = "
+    insert into \"Message\" (id, content, \"isFromAdmin\", \"createdAt\", \"updatedAt\", \"senderId\", \"recipientId\", \"messageType\")
+    values (60, 'Lunch?', true, '2025-03-02', '2025-03-02', 7, 3, 'CHAT'),
+        (61, 'Gladly', true, '2025-03-03', '2025-03-03', 3, 7, 'CHAT'),
+        (62, 'To myself', true, '2025-03-03', '2025-03-03', 3, 3, 'CHAT'),
+        (63, 'No chat', true, '2025-03-03', '2025-03-03', 3, 7, 'QUERY'),
+        (64, 'To nobody', true, '2025-03-03', '2025-03-03', 3, null, 'CHAT');";
+
+#[tokio::test]
+async fn chats_move_in_once_and_go_on_here() {
+    let (database, old) = (database().await, old_desk(LATER).await);
+    let mut connection = PgConnection::connect(&old).await.unwrap();
+    connection.execute(CHATS).await.unwrap();
+    import(&old, &database).await.unwrap();
+    let before = facts(&database).await;
+    connection.execute("update \"Message\" set id = 65, \"senderId\" = 8 where id = 62").await.unwrap();
+    import(&old, &database).await.unwrap();
+    assert_eq!(facts(&database).await, before + 1);
+
+    let config = node::config(&database);
+    let desk = serve(database, config).await;
+    let otto = desk.staff("otto").await;
+    otto.get(&format!("/api/v1/donor-queries?limit=1&min_position={}", before + 1)).await.expect(200);
+    let said = json!({ "content": "At one?", "recipientId": 3 });
+    otto.post("/api/v1/messages", &said).await.expect(201);
+    let read = otto.get("/api/v1/messages/between/3/7").await.expect(200);
+    let read: Vec<_> = read.at("/data").as_array().unwrap().iter().map(|said| said["content"].clone()).collect();
+    assert_eq!(read, ["At one?", "Gladly", "Lunch?"]);
+    let seen = desk.staff("olga").await.get("/api/v1/messages?recipientId=3").await.expect(200);
+    assert_eq!((seen.at("/data/1/id"), seen.at("/data/1/senderName")), (&json!(65), &json!("Gone Old")));
+    assert_eq!((seen.at("/data/2/id"), seen.at("/data/2/createdAt")), (&json!(60), &json!("2025-03-02T00:00:00.000Z")));
+    let streams = "select count(distinct aggregate_id) from events where aggregate_type = 'StaffChat'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(streams).fetch_one(desk.pool()).await.unwrap(), 2);
+}

@@ -39,7 +39,7 @@ async fn the_credential_says_who_speaks_and_not_the_body() {
     let ada = desk.staff("ada").await;
     ada.post(&format!("/api/v1/messages/donor/{id}"), &json!({ "content": "I am the donor" })).await.expect(403);
     let nowhere = ada.post("/api/v1/messages", &json!({ "content": "Hi" })).await.expect(422);
-    assert_eq!(*nowhere.at("/code"), "query_required");
+    assert_eq!(*nowhere.at("/code"), "recipient_required");
     let call = json!({ "content": "It rings", "messageType": "CALL_STARTED" });
     ada.post(&format!("/api/v1/messages/admin/{id}"), &call).await.expect(422);
 }

@@ -57,3 +57,10 @@ async fn one_caller_may_ask_for_so_much_and_no_more() {
     let refused = desk.anonymous().post("/api/v1/donor-queries", &query_of("d-2")).await.expect(429);
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
 }
+
+#[tokio::test]
+async fn no_donor_has_the_name_under_which_the_key_of_a_chat_is_kept() {
+    let desk = desk().await;
+    let refused = desk.anonymous().post("/api/v1/donor-queries", &query_of("staff-chat:1:2")).await.expect(400);
+    assert_eq!(*refused.at("/errors/0/property"), "donorId");
+}

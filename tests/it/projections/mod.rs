@@ -97,6 +97,7 @@ impl Log {
         let stream = match event {
             Event::DonorQuery(_) => StreamId::DonorQuery(query),
             Event::CallSession(_) => StreamId::CallSession(call),
+            Event::StaffChat(_) => StreamId::StaffChat(CHAT),
         };
         let sequence = self.1.entry(stream).or_default();
         *sequence += 1;

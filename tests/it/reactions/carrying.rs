@@ -211,3 +211,19 @@ async fn a_channel_that_hangs_delays_no_other() {
 fn now() -> DateTime<Utc> {
     Utc::now()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_word_from_a_colleague_reaches_their_devices_and_nobody_elses() {
+    let desk = desk().await;
+    desk.devices.register_staff(desk.ben.id, DeviceKind::Token, "ben-0123456789-0123456789").await.unwrap();
+    let _node = desk.node().await;
+    desk.chat(&desk.ben, &desk.ada, "Lunch at one?").await;
+    desk.settled().await;
+    let notes = desk.notes().await;
+    assert_eq!(notes.len(), 1, "{notes:#?}");
+    assert_eq!(notes[0].details.data["senderId"], desk.ben.id.to_string());
+    assert_eq!(notes[0].details.data.get("queryId"), None);
+    assert_eq!(desk.deliveries(&format!("state = 'sent' and target like 'staff-device:{}:%'", desk.ada.id)).await, 1);
+    let told = desk.count("deliveries where payload::text like '%Lunch%'").await;
+    assert_eq!(told, 0, "a row holds nobody's words");
+}

@@ -8,9 +8,13 @@ mod timers;
 use std::time::Duration;
 
 use aggregates::donor_query::DonorQueryCommand;
-use aggregates::ids::QueryId;
+use aggregates::ids::{MessageId, QueryId};
 use aggregates::people::{Actor, Role, Staff};
+use aggregates::personal::Personal;
 use aggregates::recorded::Metadata;
+use aggregates::staff_chat::StaffChatCommand;
+use aggregates::testing::NOON;
+use aggregates::vocabulary::MessageType;
 use proof_concierge::accounts::devices::{DeviceKind, Devices};
 use proof_concierge::accounts::{Accounts, NewUser};
 use proof_concierge::app::App;
@@ -39,6 +43,7 @@ struct Desk {
     /// Carries out commands as a node would that does nothing else.
     dispatcher: Dispatcher,
     ada: Staff,
+    ben: Staff,
 }
 
 /// A node that can be killed. It is killed with this value.
@@ -63,11 +68,11 @@ async fn desk() -> Desk {
     let pool = database::pool(&config.database_url, Purpose::Read, 4).unwrap();
     let accounts = Accounts::open(pool.clone(), &config.jwt_secret).await.unwrap();
     let ada = person(&accounts, "ada", Some("ada@example.org")).await;
-    person(&accounts, "ben", None).await;
+    let ben = person(&accounts, "ben", None).await;
     let devices = Devices::new(pool.clone());
     devices.register_staff(ada.id, DeviceKind::Token, "ada-0123456789-0123456789").await.unwrap();
     let dispatcher = Dispatcher::new(node::log(&database));
-    Desk { outbox: Outbox::new(pool), database, config, devices, dispatcher, ada }
+    Desk { outbox: Outbox::new(pool), database, config, devices, dispatcher, ada, ben }
 }
 
 async fn person(accounts: &Accounts, username: &str, email: Option<&str>) -> Staff {
@@ -101,6 +106,20 @@ impl Desk {
         let metadata = Metadata::of(&Actor::System, "request-1");
         let context = CommandContext { metadata, if_match: None, key: None };
         self.dispatcher.query(query, command, &context).await.unwrap()
+    }
+
+    /// Somebody writes to a colleague.
+    async fn chat(&self, by: &Staff, to: &Staff, words: &str) {
+        let command = StaffChatCommand::PostChatMessage {
+            message: MessageId::new(7),
+            by: by.as_ref(),
+            to: to.as_ref(),
+            message_type: MessageType::Chat,
+            content: Personal::known(words),
+            at: NOON,
+        };
+        let metadata = Metadata::of(&Actor::Staff(by.as_ref()), "request-1");
+        self.dispatcher.chat(command, &CommandContext { metadata, if_match: None, key: None }).await.unwrap();
     }
 
     async fn notes(&self) -> Vec<KeptNote> {
