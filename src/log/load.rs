@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use postgres_es::PostgresEventRepository;
 use serde_json::Value;
@@ -71,8 +72,14 @@ pub struct Caches {
 
 impl Caches {
     pub(super) fn new(capacity: u64) -> Self {
-        Self { queries: Cache::new(capacity), calls: Cache::new(capacity), chats: Cache::new(capacity) }
+        Self { queries: hot(capacity), calls: hot(capacity), chats: hot(capacity) }
     }
+}
+
+/// A cache that lets go of what was used longest ago. One that counts uses, as is the default, would keep the busy of
+/// yesterday and admit no query that was opened today.
+fn hot<A: Logged>(capacity: u64) -> Cache<StreamId, Loaded<A>> {
+    Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 impl Logged for DonorQuery {

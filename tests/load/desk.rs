@@ -162,6 +162,21 @@ impl Desk {
         })
     }
 
+    /// Opens queries about which an ordinary number of messages was exchanged.
+    pub(crate) fn open_conversations(&self, count: usize, messages: i64) -> Vec<Opened> {
+        let opened = self.open_queries(count);
+        on_one_thread(async {
+            let mut client = self.client();
+            for query in &opened {
+                for turn in 0..messages {
+                    let said = client.say(query.id, &query.donor_token, format_args!("Message {turn}")).await;
+                    assert!(said, "a message is posted");
+                }
+            }
+        });
+        opened
+    }
+
     /// Waits until the read models show everything: until a command is answered in time again.
     pub(crate) fn catch_up(&self) {
         let begin = Instant::now();

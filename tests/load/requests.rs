@@ -4,6 +4,7 @@
 use crate::Effort;
 use crate::client::Client;
 use crate::desk::Desk;
+use crate::facts::MESSAGES;
 use crate::machine::Spent;
 use crate::measure::hammer;
 use crate::report::Report;
@@ -15,6 +16,7 @@ pub(crate) fn run(desk: &Desk, effort: &Effort, report: &mut Report) {
     let staff = desk.staff_token();
     for &clients in &effort.clients {
         let queries = desk.open_queries(clients);
+        let ordinary = desk.open_conversations(clients, MESSAGES);
         let mut round = Round { desk, effort, report, clients };
         round.measure("open", async |client, _, _| client.opens().await);
         let opens_and_goes_on = async |client: &mut Client, _, _| {
@@ -34,9 +36,13 @@ pub(crate) fn run(desk: &Desk, effort: &Effort, report: &mut Report) {
         };
         round.measure("open + accept + resolve", lives);
         let gets = async |client: &mut Client, number: usize, _| {
-            client.get(format_args!("/api/v1/donor-queries/{}", queries[number].id), staff).await
+            client.get(format_args!("/api/v1/donor-queries/{}", ordinary[number].id), staff).await
         };
         round.measure("get", gets);
+        let gets_much = async |client: &mut Client, number: usize, _| {
+            client.get(format_args!("/api/v1/donor-queries/{}", queries[number].id), staff).await
+        };
+        round.measure("get, 50 messages", gets_much);
         round.measure("list of ten", async |client, _, _| client.get(LIST, staff).await);
     }
 }
