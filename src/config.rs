@@ -23,6 +23,8 @@ pub struct Config {
     pub nats_url: Secret,
     /// First token of every subject and name in NATS; desks that share a server differ in it.
     pub nats_prefix: String,
+    /// How many servers of a NATS cluster keep a copy of the stream, when a node makes it.
+    pub nats_replicas: u8,
     /// Signs staff and donor tokens; at least 32 bytes.
     pub jwt_secret: Secret,
     /// Wraps the donors' data keys; 32 bytes as 64 hexadecimal digits.
@@ -224,6 +226,7 @@ impl Default for Config {
             database_url: Secret::default(),
             nats_url: Secret::default(),
             nats_prefix: "concierge".to_owned(),
+            nats_replicas: 1,
             jwt_secret: Secret::default(),
             master_key: Secret::default(),
             donor_access: DonorAccess::Token,

@@ -83,6 +83,6 @@ fn outside(config: &Config) -> anyhow::Result<String> {
 async fn nats(config: &Config) -> anyhow::Result<String> {
     let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
     bus.link().wait_for(|link| link.up).await?;
-    bus.ensure_stream().await?;
+    bus.replicated(config.nats_replicas).ensure_stream().await?;
     Ok("stream in place".to_owned())
 }

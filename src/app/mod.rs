@@ -82,6 +82,7 @@ impl App {
         let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
+        let bus = bus.replicated(config.nats_replicas);
         let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
         let mut probes = vec![nats_probe(bus.clone())];
         let accounts = waiting::for_database(&config, &log, &reads, &listener, probes.clone()).await?;

@@ -39,6 +39,7 @@ pub struct Bus {
     client: async_nats::Client,
     context: jetstream::Context,
     prefix: Arc<str>,
+    replicas: u8,
     seal: Seal,
     link: watch::Receiver<Link>,
 }
@@ -144,7 +145,14 @@ impl Bus {
             .timeout(REQUEST_TIMEOUT)
             .max_ack_inflight(2 * MAX_WINDOW)
             .build(client.clone());
-        Ok(Self { client, context, prefix: prefix.into(), seal, link })
+        Ok(Self { client, context, prefix: prefix.into(), replicas: 1, seal, link })
+    }
+
+    /// The same connection; a stream that it makes is kept by this many servers of a cluster. One that exists keeps the
+    /// copies it has.
+    #[must_use]
+    pub fn replicated(self, replicas: u8) -> Self {
+        Self { replicas, ..self }
     }
 
     /// Whether NATS can be reached; changes with every disconnect and reconnect.

@@ -132,7 +132,7 @@ impl Bus {
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::Old,
             storage: StorageType::File,
-            num_replicas: 1,
+            num_replicas: self.replicas.into(),
             max_age: MAX_AGE,
             max_bytes: MAX_BYTES,
             max_message_size: MAX_MESSAGE,
@@ -153,7 +153,7 @@ fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
-/// Finds what a server ignored or somebody changed. Replicas are the operator's choice and not compared.
+/// Finds what a server ignored or somebody changed. Replicas are not compared: an operator may change them while it runs.
 fn compare(wanted: &Config, found: &Config) -> Result<(), BusError> {
     let fields = [
         ("subjects", format!("{:?}", wanted.subjects), format!("{:?}", found.subjects)),
