@@ -3,6 +3,8 @@
 //! Only an optimization: two relays or two projectors at once get in each other's way but do no harm. So a lock that is
 //! lost without notice for a second is no danger.
 
+mod share;
+
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -10,6 +12,8 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+pub use self::share::{Share, share};
 
 /// How often a stand-by tries to take over.
 const CONTEND_EVERY: Duration = Duration::from_millis(500);
@@ -33,7 +37,7 @@ pub enum Duty {
 
 impl Duty {
     /// The lock's number. 5005 is the fence of the log.
-    const fn key(self) -> i64 {
+    const fn key(self) -> i32 {
         match self {
             Self::Relay => 5006,
             Self::Projector => 5007,
@@ -59,17 +63,11 @@ pub struct Lease {
 impl Lease {
     /// Takes the lock if nobody holds it.
     pub async fn try_take(options: &PgConnectOptions, duty: Duty) -> Result<Option<Self>, sqlx::Error> {
-        let patience = [
-            // A holder that vanished without a word loses the lock after ten seconds instead of two hours.
-            ("tcp_keepalives_idle", "4"),
-            ("tcp_keepalives_interval", "2"),
-            ("tcp_keepalives_count", "3"),
-            // One that hangs, and so asks nothing any more, loses it too (PostgreSQL 14 and later).
-            ("idle_session_timeout", IDLE_LIMIT_MS),
-        ];
-        let mut connection = PgConnection::connect_with(&options.clone().options(patience)).await?;
-        let taken: bool =
-            sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(duty.key()).fetch_one(&mut connection).await?;
+        let mut connection = connect(options).await?;
+        let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+            .bind(i64::from(duty.key()))
+            .fetch_one(&mut connection)
+            .await?;
         Ok(taken.then_some(Self { connection }))
     }
 
@@ -89,6 +87,19 @@ impl Lease {
         // If the session cannot be closed it is broken, which gives the lock back too.
         let _ = timeout(WATCH_EVERY, self.connection.close()).await;
     }
+}
+
+/// A session whose locks outlive their holder by seconds.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let patience = [
+        // A holder that vanished without a word loses the lock after ten seconds instead of two hours.
+        ("tcp_keepalives_idle", "4"),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+        // One that hangs, and so asks nothing any more, loses it too (PostgreSQL 14 and later).
+        ("idle_session_timeout", IDLE_LIMIT_MS),
+    ];
+    PgConnection::connect_with(&options.clone().options(patience)).await
 }
 
 /// Does work while the lock is held, on whichever node got it, until shutdown. The work is dropped when the lock is lost

@@ -49,6 +49,8 @@ enum Command {
     Audit(app::audit::Command),
     /// Checks the configuration and everything it points to.
     Doctor,
+    /// Asks the node on this machine whether it can be used; for supervisors of containers.
+    Healthcheck,
 }
 
 fn main() -> ExitCode {
@@ -73,6 +75,9 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         return dev::run(dev::DevOptions { listen, data_dir, fresh }).await;
     }
     let config = Config::read()?;
+    if matches!(command, Command::Healthcheck) {
+        return app::healthcheck::ask(&config).await;
+    }
     telemetry::start(&config)?;
     if matches!(command, Command::Doctor) {
         return app::doctor::examine(&config).await;
@@ -85,6 +90,6 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Projections(command) => app::projections::carry_out(command, &config).await,
         Command::Import(options) => app::import::carry_out(&options, &config).await,
         Command::Audit(command) => app::audit::carry_out(command, &config).await,
-        Command::Dev { .. } | Command::Doctor => Ok(()),
+        Command::Dev { .. } | Command::Doctor | Command::Healthcheck => Ok(()),
     }
 }

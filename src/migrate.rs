@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "create local outbox", include_str!("../migrations/0008_create_local_outbox.sql")),
     (9, "create avatars", include_str!("../migrations/0009_create_avatars.sql")),
     (10, "create request audit", include_str!("../migrations/0010_create_request_audit.sql")),
+    (12, "create archived facts", include_str!("../migrations/0012_create_archived_facts.sql")),
     (13, "spread deliveries", include_str!("../migrations/0013_spread_deliveries.sql")),
 ];
 

@@ -1,9 +1,10 @@
-//! `concierge audit`: does every fact still say what it said when it was recorded?
+//! `concierge audit`: does every fact still say what it said when it was recorded? And is every one there, or archived?
 
 use aggregates::recorded::Position;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::PgPool;
 
 use super::say;
 use crate::config::Config;
@@ -29,39 +30,82 @@ pub async fn carry_out(command: Command, config: &Config) -> anyhow::Result<()> 
 
 async fn verify(config: &Config) -> anyhow::Result<()> {
     let log = Log::open_database(config)?;
+    let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
     let head = log.head().await.context("cannot read the log")?;
+    let mut archives = archives(&pool).await.context("cannot read what was archived")?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} events, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(u64::try_from(head.0)?).with_style(style);
-    let mut last = Position::START;
+    let (mut last, mut verified) = (Position::START, 0);
     loop {
         let page = log.read_sealed(last, PAGE).await.context("cannot read the log")?;
-        let Some(end) = page.last().map(|sealed| sealed.event.position) else { break };
-        for (sealed, expected) in page.iter().zip(last.0 + 1..) {
+        if page.is_empty() {
+            break;
+        }
+        for sealed in page {
             let position = sealed.event.position;
-            if position.0 != expected {
-                bail!("the fact at position {expected} is missing");
+            if let Some(missing) = (last.0 + 1..position.0).find(|missing| !is_archived(&archives, *missing)) {
+                bail!("the fact at position {missing} is missing");
             }
             if !Log::verifies(&sealed.event, &sealed.digest) {
                 bail!("the fact at position {position} does not match its digest");
             }
+            if let Some(archive) = archives.iter_mut().find(|archive| archive.covers(position.0)) {
+                archive.found += 1;
+            }
+            last = position;
+            verified += 1;
         }
-        last = end;
         bar.set_position(u64::try_from(last.0)?);
     }
     bar.finish_and_clear();
-    let known = known(config).await.context("cannot read how far the readers are")?;
+    for Archive { first_position, last_position, kept, found } in &archives {
+        if found != kept {
+            bail!(
+                "of the archived positions {first_position} to {last_position}, {kept} facts were kept and {found} are here"
+            );
+        }
+        say(&format!(
+            "positions {first_position} to {last_position} are archived; {kept} of their facts are still here"
+        ))?;
+    }
+    let known = known(&pool).await.context("cannot read how far the readers are")?;
     if known > last {
         bail!("the log ends at position {last}, but readers have seen {known}: its end is gone");
     }
-    say(&format!("{} events, no hole, every digest matches", last.0))
+    say(&format!("{verified} events, no hole, every digest matches"))
+}
+
+/// Positions whose facts were taken out of the log, but for some.
+struct Archive {
+    first_position: i64,
+    last_position: i64,
+    kept: i64,
+    /// How many of them are in the log.
+    found: i64,
+}
+
+impl Archive {
+    const fn covers(&self, position: i64) -> bool {
+        self.first_position <= position && position <= self.last_position
+    }
+}
+
+fn is_archived(archives: &[Archive], position: i64) -> bool {
+    archives.iter().any(|archive| archive.covers(position))
+}
+
+async fn archives(pool: &PgPool) -> Result<Vec<Archive>, sqlx::Error> {
+    let all = "select first_position, last_position, kept from archived_facts order by first_position";
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(all).fetch_all(pool).await?;
+    let archive = |(first_position, last_position, kept)| Archive { first_position, last_position, kept, found: 0 };
+    Ok(rows.into_iter().map(archive).collect())
 }
 
 /// The last position that any reader of the log has applied.
-async fn known(config: &Config) -> Result<Position, sqlx::Error> {
-    let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
+async fn known(pool: &PgPool) -> Result<Position, sqlx::Error> {
     let last = "select greatest(
                     (select coalesce(max(position), 0) from projection_checkpoints),
                     (select coalesce(max(position), 0) from reaction_checkpoint)
                 )";
-    sqlx::query_scalar(last).fetch_one(&pool).await.map(Position)
+    sqlx::query_scalar(last).fetch_one(pool).await.map(Position)
 }

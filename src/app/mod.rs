@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod doctor;
+pub mod healthcheck;
 pub mod import;
 mod outside;
 pub mod projections;

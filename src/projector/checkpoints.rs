@@ -143,10 +143,19 @@ impl<'a> From<&'a RecordedEvent> for Parked<'a> {
     }
 }
 
-/// Forgets what a read model, or all of them, could not apply: it will be tried again. Returns how many facts that are.
-pub(super) async fn forget_dead_letters(pool: &PgPool, projection: Option<Projection>) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query("delete from public.projection_dead_letters where $1::text is null or projection = $1")
-        .bind(projection.map(Projection::name))
+/// Forgets what a read model could not apply: it will be tried again. Returns how many facts that are.
+pub(super) async fn resume(pool: &PgPool, projection: Projection) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query("delete from public.projection_dead_letters where projection = $1")
+        .bind(projection.name())
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Forgets what any read model could not apply of some partitions. Returns how many facts that are.
+pub(super) async fn retry(pool: &PgPool, partitions: &[Partition]) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query("delete from public.projection_dead_letters where partition = any($1)")
+        .bind(partitions.iter().map(|partition| partition.0.cast_signed()).collect::<Vec<_>>())
         .execute(pool)
         .await?;
     Ok(done.rows_affected())

@@ -1,8 +1,9 @@
 //! Applies facts to the read models, and tells who waits how far it got.
 //!
-//! One node projects at a time. It reads every partition through a [`Tail`] of its own; lanes take whatever has arrived
-//! and apply it for all read models in one transaction, together with their checkpoints. The checkpoints are the fence: if
-//! two nodes ever project at once, one of them changes no row and starts anew from where the other got.
+//! The nodes that project share the partitions. A node reads each of its own through a [`Tail`]; lanes take whatever has
+//! arrived and apply it for all read models in one transaction, together with their checkpoints. The checkpoints are the
+//! fence: if two nodes ever project one partition at once, one of them changes no row and starts anew from where the other
+//! got.
 
 mod checkpoints;
 mod freshness;
@@ -90,7 +91,7 @@ pub async fn standings(log: &Log, pool: &PgPool) -> Result<Vec<Standing>, LogErr
 
 /// Lets a read model try again what it could not apply. Returns how many partitions go on.
 pub async fn resume(pool: &PgPool, projection: Projection) -> Result<u64, sqlx::Error> {
-    checkpoints::forget_dead_letters(pool, Some(projection)).await
+    checkpoints::resume(pool, projection).await
 }
 
 /// Why a projector starts anew.
@@ -117,16 +118,17 @@ impl Projector {
         Ok(Self { log, bus, freshness, pool, database, lanes })
     }
 
-    /// Projects whenever this node holds the lock, and otherwise listens to the node that does, until shutdown.
+    /// Projects this node's share of the partitions until shutdown: all of them if no other node projects.
     pub async fn run(self, shutdown: CancellationToken) {
-        lease::hold(&self.database, Duty::Projector, &shutdown, || self.project()).await;
+        let work = |parts: Vec<u16>| self.project(parts.into_iter().map(Partition).collect());
+        lease::share(&self.database, Duty::Projector, PARTITIONS, &shutdown, work).await;
     }
 
-    /// Projects whether or not somebody else does too, for ever. Can be dropped at any point.
-    pub async fn project(&self) {
+    /// Projects some partitions, whether or not somebody else does too, for ever. Can be dropped at any point.
+    pub async fn project(&self, partitions: Vec<Partition>) {
         let mut failing = false;
         loop {
-            let interrupted = self.session().await;
+            let interrupted = self.session(&partitions).await;
             match interrupted {
                 Interrupted::Moved => {
                     info!("Projecting anew from the checkpoints");
@@ -143,17 +145,17 @@ impl Projector {
     }
 
     /// Projects from the checkpoints until something makes it necessary to look at them again.
-    async fn session(&self) -> Interrupted {
-        let checkpoints = match self.prepare().await {
+    async fn session(&self, partitions: &[Partition]) -> Interrupted {
+        let checkpoints = match self.prepare(partitions).await {
             Ok(checkpoints) => checkpoints,
             Err(error) => return error.into(),
         };
         let mut tasks = JoinSet::new();
-        for lane in 0..self.lanes {
+        for lane in 0..partitions.len().min(usize::from(self.lanes)) {
             let (sender, inbox) = mpsc::channel(WAITING);
-            for partition in Partition::all().filter(|partition| partition.0 % self.lanes == lane) {
-                let after = checkpoints.least(partition);
-                let tail = Tail::start(self.log.clone(), self.bus.clone(), Scope::One(partition), after);
+            for partition in partitions.iter().skip(lane).step_by(usize::from(self.lanes)) {
+                let after = checkpoints.least(*partition);
+                let tail = Tail::start(self.log.clone(), self.bus.clone(), Scope::One(*partition), after);
                 tasks.spawn(feed(tail, sender.clone()));
             }
             let lane = Lane::new(self, inbox, checkpoints.clone());
@@ -168,14 +170,14 @@ impl Projector {
     }
 
     /// Reads where to begin. What was stopped gets another chance.
-    async fn prepare(&self) -> Result<Checkpoints, sqlx::Error> {
-        let retried = checkpoints::forget_dead_letters(&self.pool, None).await?;
+    async fn prepare(&self, partitions: &[Partition]) -> Result<Checkpoints, sqlx::Error> {
+        let retried = checkpoints::retry(&self.pool, partitions).await?;
         if retried > 0 {
             warn!(retried, "Trying again what {retried} read models could not apply");
         }
         let checkpoints = Checkpoints::load(&self.pool).await?;
         let marks: Vec<_> =
-            Partition::all().map(|p| (p, Mark { applied: checkpoints.least(p), stopped: false })).collect();
+            partitions.iter().map(|p| (*p, Mark { applied: checkpoints.least(*p), stopped: false })).collect();
         for (partition, mark) in &marks {
             self.freshness.note(*partition, *mark);
         }

@@ -35,7 +35,7 @@ impl Nodes {
         let freshness = Freshness::new(desk.log.clone(), desk.database.pool.clone());
         let url = &desk.config.database_url;
         let projector = Projector::new(desk.log.clone(), bus, url, freshness.clone(), 2).unwrap();
-        self.0.spawn(async move { projector.project().await });
+        self.0.spawn(async move { projector.project(Partition::all().collect()).await });
         freshness
     }
 }

@@ -25,6 +25,7 @@ mod growth;
 mod limits;
 mod machine;
 mod measure;
+mod projectors;
 mod rebuild;
 mod report;
 mod requests;
@@ -43,7 +44,8 @@ use rebuild::Rebuilding;
 use report::Report;
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 8] = ["start", "limits", "requests", "feed", "socketio", "append", "rebuild", "growth"];
+const PARTS: [&str; 9] =
+    ["start", "limits", "requests", "feed", "socketio", "append", "rebuild", "projectors", "growth"];
 
 /// How much to do.
 #[derive(Clone, Debug)]
@@ -166,8 +168,11 @@ fn run(servers: &Servers, effort: &Effort, report: &mut Report) {
             growth::conversation(&desk, effort, report);
         }
     }
-    // Nothing of the other desks goes on beside the grown one.
+    // Nothing of the other desks goes on beside what follows.
     drop((desk, limits, appending, rebuilding));
+    if effort.wants("projectors") {
+        projectors::run(servers, effort, report);
+    }
     if effort.wants("growth") {
         growth::desks(servers, effort, report);
     }

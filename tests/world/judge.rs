@@ -50,7 +50,7 @@ pub(crate) async fn judge(world: &World, load: Load, listeners: Listeners) -> Re
     check_log(world, head, &mut findings).await;
     check_stories(world, &pattern, &notes, &mut findings).await;
     check_stream(world, &mut findings).await;
-    let different = replay::tables_unlike_replay(&world.log, &world.pool).await;
+    let different = replay::tables_unlike_replay(&world.open_log(), &world.pool).await;
     findings.extend(different.into_iter().map(|table| format!("{table} is not what the log makes of it")));
     let heard = listeners.finish(head, LIMIT).await;
     check_listeners(world, head, &heard, &mut findings).await;
@@ -98,7 +98,7 @@ async fn settle(world: &World, findings: &mut Vec<String>) -> i64 {
         let waiting: Vec<_> = left.iter().filter(|(_, count)| *count > 0).collect();
         if waiting.is_empty() || Instant::now() > deadline {
             findings.extend(waiting.iter().map(|(what, count)| format!("not {what} within {LIMIT:?}: {count}")));
-            return world.log.head().await.unwrap().0;
+            return world.open_log().head().await.unwrap().0;
         }
         if hurried_at.elapsed() > Duration::from_secs(2) {
             hurried_at = Instant::now();
@@ -274,8 +274,9 @@ async fn check_listeners(world: &World, head: i64, heard: &[Folded], findings: &
 /// Compares what the facts ask for with what is recorded; the number of recorded deliveries.
 async fn check_effects(world: &World, findings: &mut Vec<String>) -> usize {
     let mut asked = BTreeSet::new();
-    for stored in world.log.read_after(Position::START, i64::MAX).await.unwrap() {
-        let fact = world.log.open(&stored).await.unwrap();
+    let log = world.open_log();
+    for stored in log.read_after(Position::START, i64::MAX).await.unwrap() {
+        let fact = log.open(&stored).await.unwrap();
         for (number, effect) in (0i16..).zip(effects(&fact)) {
             if matches!(effect, Effect::Push { .. } | Effect::Mail { .. } | Effect::CloseRoom(_)) {
                 asked.insert((fact.position.0, number));

@@ -83,8 +83,6 @@ pub(crate) struct World {
     pub(crate) config: Config,
     /// Connections to the database past every proxy, as superuser.
     pub(crate) pool: PgPool,
-    /// The log past every proxy.
-    pub(crate) log: Log,
     /// Whether somebody took facts out of the stream in NATS: the judge then only insists that what is left there are facts
     /// of the log in its order, and that its last one is among them.
     pub(crate) is_stream_torn: bool,
@@ -163,14 +161,18 @@ impl World {
             nodes.push(Node::prepare(&settings, plan.directory.join(format!("node-{number}.log"))).await);
         }
         let desk = people(&config, nodes.iter().map(Node::base_url).collect()).await;
-        let (pool, log) =
-            (PgPool::connect_lazy(config.database_url.expose()).unwrap(), Log::open_database(&config).unwrap());
-        Self { nodes, postgres, nats, config, pool, log, is_stream_torn: false, desk }
+        let pool = PgPool::connect_lazy(config.database_url.expose()).unwrap();
+        Self { nodes, postgres, nats, config, pool, is_stream_torn: false, desk }
     }
 
     /// What clients know.
     pub(crate) fn desk(&self) -> Desk {
         self.desk.clone()
+    }
+
+    /// The log past every proxy, as somebody opens it who has no connection yet that may have broken meanwhile.
+    pub(crate) fn open_log(&self) -> Log {
+        Log::open_database(&self.config).unwrap()
     }
 
     /// Waits until every node that runs says that it is ready.

@@ -52,7 +52,7 @@ async fn a_node_without_nats_works_and_catches_up_when_it_comes() {
 async fn a_node_that_waiting_would_not_help_ends() {
     let mut world = World::prepare(plan(1)).await;
     world.nodes[0].set("CONCIERGE_MASTER_KEY", &"f".repeat(64));
-    world.log.check_master_key().await.unwrap();
+    world.open_log().check_master_key().await.unwrap();
     world.nodes[0].start();
     eventually(LIMIT, async || world.nodes[0].has_fallen(), |fallen| *fallen).await;
     assert!(world.nodes[0].log().contains("master key"), "{}", world.nodes[0].log());

@@ -96,7 +96,7 @@ async fn a_websocket_that_is_not_read_is_let_go_and_resumes() {
     assert_eq!((code, reason), (1013, format!("slow consumer, resume after {cursor}")));
     let mut socket = listen(&world, cursor).await;
     chatterbox.talk(1).await;
-    let head = world.log.head().await.unwrap().0;
+    let head = world.open_log().head().await.unwrap().0;
     assert_eq!(hear(&mut socket, &mut cursor, head).await, None);
 }
 

@@ -37,6 +37,12 @@ pub(crate) async fn desk_with(change: impl FnOnce(&mut Config)) -> Desk {
     let database = database().await;
     let mut config = node::config(&database);
     change(&mut config);
+    people(&config).await;
+    serve(database, config).await
+}
+
+/// Makes the accounts of a super admin (`sue`) and two admins (`ada`, `ben`).
+pub(crate) async fn people(config: &Config) {
     let pool = database::pool(&config.database_url, Purpose::Read, 2).unwrap();
     let accounts = Accounts::open(pool, &config.jwt_secret).await.unwrap();
     let people = [
@@ -45,7 +51,6 @@ pub(crate) async fn desk_with(change: impl FnOnce(&mut Config)) -> Desk {
         ("ben", "Ben", Role::Admin, PASSWORD),
     ];
     seed(&accounts, &people).await.unwrap();
-    serve(database, config).await
 }
 
 /// Starts a desk on what is in a database already.

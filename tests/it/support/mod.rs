@@ -6,6 +6,8 @@ pub(crate) mod desk;
 pub(crate) mod eventually;
 pub(crate) mod mailbox;
 pub(crate) mod node;
+pub(crate) mod page;
 pub(crate) mod servers;
+pub(crate) mod service;
 pub(crate) mod socketio;
 pub(crate) mod stream;

@@ -104,8 +104,7 @@ impl Desk {
 
     /// Places and ids of all messages in the stream; nothing of either for what is not a fact.
     pub(crate) async fn in_stream(&self) -> Vec<(i64, Uuid)> {
-        let (context, name) = self.jetstream().await;
-        stream::facts_in(&context, &name).await
+        in_stream(&self.config).await
     }
 
     /// Waits until the stream holds exactly the facts of the log.
@@ -113,4 +112,10 @@ impl Desk {
         let expected = self.in_log().await;
         eventually(LIMIT, async || self.in_stream().await, |seen| *seen == expected).await;
     }
+}
+
+/// Places and ids of all messages in a configuration's stream; nothing of either for what is not a fact.
+pub(crate) async fn in_stream(config: &Config) -> Vec<(i64, Uuid)> {
+    let (context, name) = stream::jetstream(config).await;
+    stream::facts_in(&context, &name).await
 }
