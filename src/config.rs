@@ -44,6 +44,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Connections for reads.
     pub read_connections: u32,
+    /// How long a node goes on after SIGTERM while it says that it is not ready, in seconds: until balancers have noticed.
+    pub drain_seconds: u64,
     /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
     pub environment: String,
     /// Where clients reach this desk, without a slash at the end. Without it, `http://` and [`Self::listen`].
@@ -236,6 +238,7 @@ impl Default for Config {
             replay_limit: 10_000,
             cache_capacity: 10_000,
             read_connections: 8,
+            drain_seconds: 5,
             environment: "production".to_owned(),
             public_url: String::new(),
             calls: Calls::default(),
@@ -405,6 +408,11 @@ impl Config {
     /// Whether super admins may look at the local outbox: where stand-ins write to it, and on a developer's machine.
     pub fn shows_outbox(&self) -> bool {
         self.push.is_local() || self.mail.is_local() || self.environment == "development"
+    }
+
+    /// How long a node that is asked to stop goes on.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
     }
 
     /// How long a command waits for the read models.

@@ -49,6 +49,7 @@ pub struct App {
     address: SocketAddr,
     accounts: Accounts,
     log: Log,
+    leaving: CancellationToken,
     stages: Vec<Stage>,
 }
 
@@ -109,6 +110,7 @@ impl App {
         let deliveries = outside::start(&config, &reacting, &mut probes, &carrier, bus, dispatcher.clone())?;
         let (recorder, noted) = activity::recorder();
         reading.tasks.spawn(activity::keep(reads.clone(), noted, reading.stop.clone()));
+        let leaving = CancellationToken::new();
         let api = Api {
             dispatcher,
             log: log.clone(),
@@ -126,13 +128,14 @@ impl App {
             probes,
             metrics: telemetry::metrics()?,
             started,
+            leaving: leaving.clone(),
             config,
         };
         let bounds = Bounds::new(&api.config);
         let router = http::router(Arc::new(api), push::router(push), push::openapi());
         serving.tasks.spawn(serve::run(listener, router, bounds, serving.stop.clone()));
         info!("Serving on {address}");
-        Ok(Self { address, accounts, log, stages: vec![serving, reacting, reading, distribution] })
+        Ok(Self { address, accounts, log, leaving, stages: vec![serving, reacting, reading, distribution] })
     }
 
     /// Where it serves.
@@ -145,8 +148,17 @@ impl App {
         &self.accounts
     }
 
+    /// Goes on as before, but says that it is not ready and asks clients, with their answers, to connect elsewhere. After a
+    /// while nobody comes any more, and [`Self::stop`] is not noticed.
+    pub async fn drain(&self, patience: Duration) {
+        info!("Draining for {patience:?}");
+        self.leaving.cancel();
+        tokio::time::sleep(patience).await;
+    }
+
     /// Finishes what is under way and stops, in the order of the data backwards: server, reactions, readers, relay, log.
     pub async fn stop(self) {
+        self.leaving.cancel();
         for stage in self.stages {
             stage.end().await;
         }
@@ -155,8 +167,9 @@ impl App {
         }
     }
 
-    /// Runs a node until it is asked to stop (SIGTERM or Ctrl-C).
+    /// Runs a node until it is asked to stop: by SIGTERM, and it drains before; or by Ctrl-C.
     pub async fn run_until_signal(config: Config) -> anyhow::Result<()> {
+        let drain = config.drain();
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let app = tokio::select! {
             started = Self::start(config) => started?,
@@ -164,13 +177,18 @@ impl App {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
+        let drain = tokio::select! {
+            _ = terminate.recv() => drain,
+            // Somebody at a terminal waits for it.
+            _ = interrupt.recv() => Duration::ZERO,
+        };
+        let stopped = async {
+            app.drain(drain).await;
+            info!("Stopping");
+            app.stop().await;
+        };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        info!("Stopping");
-        tokio::select! {
-            () = app.stop() => {}
+            () = stopped => {}
             // A second request is impatience.
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

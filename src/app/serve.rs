@@ -34,6 +34,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait after a connection could not be accepted, as when there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How long after the stop those who are connected may still ask.
+const LAST_CALL: Duration = Duration::from_millis(100);
+
 /// A router that tells its handlers who is asking.
 type Routes = AddExtension<Router, ConnectInfo<SocketAddr>>;
 
@@ -42,6 +45,9 @@ type Routes = AddExtension<Router, ConnectInfo<SocketAddr>>;
 pub struct Bounds {
     /// How long the head of a request may take, counted from the connection or from the answer before it.
     pub head_patience: Duration,
+    /// How long after the stop those who are connected may still ask: what they sent was under way, and a connection that is
+    /// closed upon a request cannot say that nothing came of it.
+    pub last_call: Duration,
     /// Connections; 0 for any number.
     pub connections: usize,
     /// Connections of one address, of one /64 in IPv6; 0 for any number.
@@ -53,11 +59,17 @@ impl Bounds {
     pub fn new(config: &Config) -> Self {
         let limits = config.limits;
         let connections_per_address = if config.trusted_proxies == 0 { limits.connections_per_address } else { 0 };
-        Self { head_patience: HEAD_PATIENCE, connections: limits.connections, connections_per_address }
+        Self {
+            head_patience: HEAD_PATIENCE,
+            last_call: LAST_CALL,
+            connections: limits.connections,
+            connections_per_address,
+        }
     }
 }
 
-/// Serves until the stop, then lets requests in flight end. Nobody is let in any more once the last listener is dropped.
+/// Serves until the stop, then lets requests in flight end. Nobody is let in any more once the last listener is dropped;
+/// so that nobody tries, the router should have asked clients to leave for a while before.
 pub async fn run(listener: Arc<TcpListener>, router: Router, bounds: Bounds, stop: CancellationToken) {
     let (connections, places) = (TaskTracker::new(), Places::new(bounds));
     let mut protocol = http1::Builder::new();
@@ -70,7 +82,8 @@ pub async fn run(listener: Arc<TcpListener>, router: Router, bounds: Bounds, sto
                 is_failing = false;
                 let Some(place) = places.take(peer.ip()) else { continue };
                 let routes = routes_for(&mut clients, peer).await;
-                connections.spawn(converse(protocol.clone(), socket, routes, place, stop.clone()));
+                let stop = last_call(stop.clone(), bounds.last_call);
+                connections.spawn(converse(protocol.clone(), socket, routes, place, stop));
             }
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
@@ -92,16 +105,30 @@ async fn routes_for(clients: &mut IntoMakeServiceWithConnectInfo<Router, SocketA
     routes
 }
 
+/// Waits until those who are connected had their time after the stop.
+async fn last_call(stop: CancellationToken, patience: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(patience).await;
+}
+
 /// Answers one client until one side has enough. Small frames leave at once (no Nagle delay).
-async fn converse(protocol: http1::Builder, socket: TcpStream, routes: Routes, _place: Place, stop: CancellationToken) {
+async fn converse(
+    protocol: http1::Builder,
+    socket: TcpStream,
+    routes: Routes,
+    _place: Place,
+    stop: impl Future<Output = ()>,
+) {
     if let Err(error) = socket.set_nodelay(true) {
         debug!(error = %error, "A connection keeps Nagle's delay");
     }
     let connection = protocol.serve_connection(TokioIo::new(socket), TowerToHyperService::new(routes));
     let mut connection = pin!(connection.with_upgrades());
     let ended = tokio::select! {
+        // A request that is there already goes before the end.
+        biased;
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = stop => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -186,7 +213,12 @@ mod tests {
     use super::{Bounds, Places};
 
     fn places(connections: usize, connections_per_address: usize) -> std::sync::Arc<Places> {
-        Places::new(Bounds { head_patience: Duration::MAX, connections, connections_per_address })
+        Places::new(Bounds {
+            head_patience: Duration::MAX,
+            last_call: Duration::ZERO,
+            connections,
+            connections_per_address,
+        })
     }
 
     fn address(text: &str) -> IpAddr {

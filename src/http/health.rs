@@ -200,7 +200,10 @@ async fn live() -> Json<Alive> {
     )
 )]
 async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let report = report(&api, false).await;
+    let mut report = report(&api, false).await;
+    if api.leaving.is_cancelled() {
+        report.add("node", &Condition::Down("about to stop".to_owned()), false);
+    }
     let status = if report.error.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }

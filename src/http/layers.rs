@@ -75,6 +75,10 @@ pub(super) async fn identify(State(api): State<Arc<Api>>, mut request: Request, 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
+    if api.leaving.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // The server closes the connection after this answer, when the client has nothing under way on it.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -41,6 +41,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadPool;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::warn;
 use utoipa::openapi::OpenApi;
@@ -101,6 +102,8 @@ pub struct Api {
     pub metrics: PrometheusHandle,
     /// When this node started.
     pub started: Instant,
+    /// Cancelled when this node is about to stop: it is not ready any more, and asks clients to connect elsewhere.
+    pub leaving: CancellationToken,
 }
 
 /// The whole HTTP service. `feed` holds the routes of the live feed: they share the outer layers, but not the table of

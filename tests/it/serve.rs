@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::eventually::eventually;
+
 const LIMIT: Duration = Duration::from_secs(10);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: desk\r\n\r\n";
 const SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nhost: desk\r\n\r\n";
@@ -48,7 +50,7 @@ async fn server(bounds: Bounds) -> Server {
 
 fn patient(milliseconds: u64) -> Bounds {
     let head_patience = Duration::from_millis(milliseconds);
-    Bounds { head_patience, connections: 0, connections_per_address: 0 }
+    Bounds { head_patience, last_call: Duration::ZERO, connections: 0, connections_per_address: 0 }
 }
 
 impl Server {
@@ -156,6 +158,21 @@ async fn a_stop_waits_for_what_was_asked_and_for_nothing_else() {
     assert!(rest(&mut asking).await.ends_with("at last"));
     timeout(LIMIT, server.task).await.expect("the server ends").unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_asked_while_the_server_stops_is_answered() {
+    let server = server(Bounds { last_call: Duration::from_secs(1), ..patient(60_000) }).await;
+    let mut kept = server.connect().await;
+    let own = kept.local_addr().unwrap().to_string();
+    kept.write_all(REQUEST).await.unwrap();
+    answer(&mut kept, &own).await;
+    server.stop.cancel();
+    // Nobody new comes in any more by then.
+    eventually(LIMIT, async || TcpStream::connect(server.address).await.is_err(), |refused| *refused).await;
+    kept.write_all(REQUEST).await.unwrap();
+    assert!(rest(&mut kept).await.ends_with(&own));
+    timeout(LIMIT, server.task).await.expect("the server ends").unwrap();
 }
 
 #[tokio::test]

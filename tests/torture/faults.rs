@@ -91,7 +91,7 @@ impl Fault {
             Self::NatsKilled => world.crash_nats(),
             Self::NatsWiped => world.wipe_nats(),
             Self::NatsAway => {
-                world.nats.kill();
+                world.nats[0].kill();
                 load.answered(while_it_lasts).await;
                 world.crash_nats();
             }

@@ -116,6 +116,8 @@ struct Shared {
 struct Answer {
     status: StatusCode,
     position: Option<i64>,
+    /// Whether the node asks to be asked no more.
+    is_last: bool,
     body: Value,
 }
 
@@ -338,11 +340,21 @@ impl Author {
         let mut last = String::new();
         while Instant::now() < deadline {
             match self.send(errand).await {
-                Ok(answer) if answer.status.is_success() => return Some(answer),
+                Ok(answer) if answer.status.is_success() => {
+                    if answer.is_last {
+                        self.change_door();
+                    }
+                    return Some(answer);
+                }
                 Ok(answer) if is_passing(&answer) => last = format!("{answer:?}"),
                 Ok(answer) => {
                     self.violation(format!("{} {} was refused: {answer:?}", errand.method, errand.path));
                     return None;
+                }
+                Err(error) if error.is_connect() => {
+                    // Nobody was there to be asked.
+                    self.pause().await;
+                    continue;
                 }
                 Err(error) => {
                     last = format!("{error:?}");
@@ -370,8 +382,9 @@ impl Author {
         let response = request.send().await?;
         let status = response.status();
         let position = response.headers().get("concierge-position").and_then(|value| value.to_str().ok()?.parse().ok());
+        let is_last = response.headers().get("connection").is_some_and(|value| value == "close");
         let bytes = response.bytes().await?;
-        Ok(Answer { status, position, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+        Ok(Answer { status, position, is_last, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
     }
 
     /// Waits a moment and goes to another door, if there is one.
@@ -381,7 +394,10 @@ impl Author {
     }
 
     fn change_door(&mut self) {
-        self.door = self.random.random_range(0..self.desk.doors.len());
+        let others = self.desk.doors.len() - 1;
+        if others > 0 {
+            self.door = (self.door + self.random.random_range(1..=others)) % (others + 1);
+        }
     }
 
     fn violation(&self, what: String) {

@@ -19,14 +19,15 @@
 //! several threads (`flavor = "multi_thread"`), because servers are started and stopped by blocking calls, and must start
 //! nodes from the test's own task: a node ends with the thread that started it.
 //!
-//! To judge a world of another shape (several nats-servers, say), make the [`World`] with another [`Plan`], or put other
-//! servers into its fields: load, listeners and judge know nothing but the addresses in [`Desk`] and the database.
+//! To judge a world of another shape, make the [`World`] with another [`Plan`], or put other servers into its fields: load,
+//! listeners and judge know nothing but the addresses in [`Desk`] and the database.
 
 pub(crate) mod judge;
 pub(crate) mod listen;
 pub(crate) mod load;
 pub(crate) mod node;
 pub(crate) mod proxy;
+pub(crate) mod read;
 pub(crate) mod replay;
 pub(crate) mod stream;
 
@@ -64,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) directory: PathBuf,
     /// How many nodes run.
     pub(crate) nodes: usize,
+    /// How many nats-servers keep the stream together.
+    pub(crate) nats: usize,
     /// Settings of the service, by the names of its environment.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -74,8 +77,8 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     /// The database server, to be killed and restarted.
     pub(crate) postgres: PrivatePostgres,
-    /// The nats-server, to be killed, wiped and restarted.
-    pub(crate) nats: PrivateNats,
+    /// The nats-servers, to be killed, wiped and restarted. The cables of nodes lead to the first.
+    pub(crate) nats: Vec<PrivateNats>,
     /// What a node that is led past the proxies would be configured with.
     pub(crate) config: Config,
     /// Connections to the database past every proxy, as superuser.
@@ -100,12 +103,17 @@ pub(crate) struct Desk {
 impl Plan {
     /// One node with everything.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, nodes: 1, environment: Vec::new() }
+        Self { directory, nodes: 1, nats: 1, environment: Vec::new() }
     }
 
     /// So many nodes.
     pub(crate) fn nodes(self, nodes: usize) -> Self {
         Self { nodes, ..self }
+    }
+
+    /// So many nats-servers.
+    pub(crate) fn nats(self, nats: usize) -> Self {
+        Self { nats, ..self }
     }
 
     /// One more setting.
@@ -129,15 +137,16 @@ impl World {
     /// Starts the servers and makes the people; no node runs yet.
     pub(crate) async fn prepare(plan: Plan) -> Self {
         let postgres = PostgresOptions { data_dir: plan.directory.join("postgres"), durable: false, port: None };
-        let nats = NatsOptions { data_dir: plan.directory.join("nats"), port: None, program: nats_program() };
         let (postgres, nats) = block_in_place(|| {
             std::fs::create_dir_all(&plan.directory).unwrap();
-            (PrivatePostgres::start(&postgres).unwrap(), PrivateNats::start(&nats).unwrap())
+            (PrivatePostgres::start(&postgres).unwrap(), nats_servers(plan.directory.join("nats"), plan.nats))
         });
+        let nats_url = nats.iter().map(PrivateNats::url).collect::<Vec<_>>().join(",");
         let config = Config {
             database_url: Secret::new(postgres.url(DATABASE)),
-            nats_url: Secret::new(nats.url()),
+            nats_url: Secret::new(nats_url),
             nats_prefix: PREFIX.to_owned(),
+            nats_replicas: u8::try_from(plan.nats).unwrap(),
             jwt_secret: Secret::new(JWT_SECRET),
             master_key: Secret::new("0123456789abcdef".repeat(4)),
             ..Config::default()
@@ -200,17 +209,22 @@ impl World {
         });
     }
 
-    /// Kills nats-server and starts it again on what is on its disk.
+    /// Has clients that begin from now on call the nodes themselves: one that does not run refuses them, as a proxy never does.
+    pub(crate) fn open_doors(&mut self) {
+        self.desk.doors = self.nodes.iter().map(Node::direct_url).collect();
+    }
+
+    /// Kills the first nats-server and starts it again on what is on its disk.
     pub(crate) fn crash_nats(&mut self) {
         block_in_place(|| {
-            self.nats.kill();
-            self.nats.restart().unwrap();
+            self.nats[0].kill();
+            self.nats[0].restart().unwrap();
         });
     }
 
-    /// Stops nats-server, deletes all it holds, and starts it again.
+    /// Stops the first nats-server, deletes all it holds, and starts it again.
     pub(crate) fn wipe_nats(&mut self) {
-        block_in_place(|| self.nats.wipe().unwrap());
+        block_in_place(|| self.nats[0].wipe().unwrap());
     }
 
     /// Has `concierge` do something beside the nodes, past every proxy; what it said and whether it went well.
@@ -249,10 +263,23 @@ pub(crate) async fn metric(node: &Node, name: &str) -> f64 {
     value.unwrap_or_default()
 }
 
+/// One server, or a cluster.
+fn nats_servers(data_dir: PathBuf, count: usize) -> Vec<PrivateNats> {
+    let program = nats_program();
+    if count == 1 {
+        return vec![PrivateNats::start(&NatsOptions { data_dir, port: None, program }).unwrap()];
+    }
+    PrivateNats::start_cluster(&data_dir, count, program.as_deref()).unwrap()
+}
+
 fn settings(config: &Config, more: Vec<(String, String)>) -> Settings {
     let (database_url, nats_url) = (config.database_url.expose().to_owned(), config.nats_url.expose().to_owned());
     let address = |url: &str| url.split(['@', '/', ',']).find_map(|part| part.parse().ok()).unwrap();
+    let replicas = config.nats_replicas.to_string();
     let own = [
+        ("CONCIERGE_NATS_REPLICAS", replicas.as_str()),
+        // Nobody asks a node of a world whether it is ready before they ask for more.
+        ("CONCIERGE_DRAIN_SECONDS", "0"),
         ("JWT_SECRET", config.jwt_secret.expose()),
         ("CONCIERGE_MASTER_KEY", config.master_key.expose()),
         ("CONCIERGE_NATS_PREFIX", PREFIX),

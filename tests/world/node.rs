@@ -2,11 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::proxy::{Cable, Proxy};
+
+/// Where every node listens, each on an address of its own.
+const PORT: u16 = 5005;
 
 /// What every node of a world is told.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub(crate) struct Node {
     pub(crate) database: Proxy,
     /// Between the node and NATS.
     pub(crate) nats: Proxy,
+    listen: SocketAddr,
     log: PathBuf,
     settings: Settings,
     process: Option<Child>,
@@ -34,11 +38,14 @@ pub(crate) struct Node {
 impl Node {
     /// Sets up a node that does not run yet. It writes its log lines to a file.
     pub(super) async fn prepare(settings: &Settings, log: PathBuf) -> Self {
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        // An address of its own, so that nobody takes the port while the node is down.
+        let host = [127, rand::random(), rand::random(), rand::random_range(2..=254)];
+        let listen = SocketAddr::from((host, PORT));
         Self {
-            door: Proxy::before(nowhere).await,
+            door: Proxy::before(listen).await,
             database: Proxy::before(settings.database).await,
             nats: Proxy::before(settings.nats).await,
+            listen,
             log,
             settings: settings.clone(),
             process: None,
@@ -48,8 +55,6 @@ impl Node {
     /// Starts the process. To be called from a thread that lives as long as the node: it ends with it.
     pub(crate) fn start(&mut self) {
         assert!(self.process.is_none(), "the node runs already");
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        self.door.lead_to(listen);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(env!("CARGO_BIN_EXE_concierge")).arg("serve");
@@ -59,7 +64,7 @@ impl Node {
         let database_url = through(database_url, *database, &self.database);
         let nats_url = nats_url.split(',').map(|url| through(url, *nats, &self.nats)).collect::<Vec<_>>().join(",");
         command
-            .env("CONCIERGE_LISTEN", listen.to_string())
+            .env("CONCIERGE_LISTEN", self.listen.to_string())
             .env("DATABASE_URL", database_url)
             .env("NATS_URL", nats_url)
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -82,11 +87,22 @@ impl Node {
         }
     }
 
+    /// Asks the process to end (SIGTERM).
+    pub(crate) fn ask_to_stop(&self) {
+        signal(self.process.as_ref().expect("the node runs").id(), "TERM");
+    }
+
+    /// Waits until a process that was asked to end has. Whether it ended well.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.process.take().is_none_or(|mut process| process.wait().unwrap().success())
+    }
+
     /// Asks the process to end (SIGTERM) and waits until it has. Whether it ended well.
     pub(crate) fn stop(&mut self) -> bool {
-        let Some(mut process) = self.process.take() else { return true };
-        signal(process.id(), "TERM");
-        process.wait().unwrap().success()
+        if self.runs() {
+            self.ask_to_stop();
+        }
+        self.ended()
     }
 
     /// Freezes the process, or lets it go on.
@@ -110,9 +126,9 @@ impl Node {
         format!("http://{}", self.door.address())
     }
 
-    /// Where it really listens since its last start, past the proxy.
+    /// Where it really listens, past the proxy: connections are refused there while it does not run.
     pub(crate) fn direct_url(&self) -> String {
-        format!("http://{}", self.door.server())
+        format!("http://{}", self.listen)
     }
 
     /// Everything it logged so far.

@@ -21,11 +21,10 @@ pub(crate) enum Cable {
     Silent,
 }
 
-/// Stands between clients and a server; its address stays, wherever the server goes.
+/// Stands between clients and a server.
 pub(crate) struct Proxy {
     address: SocketAddr,
     cable: watch::Sender<Cable>,
-    server: watch::Sender<SocketAddr>,
     task: AbortHandle,
 }
 
@@ -35,24 +34,18 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (cable, seen) = watch::channel(Cable::Sound);
-        let (server, target) = watch::channel(server);
         let accept = async move {
             while let Ok((client, _)) = listener.accept().await {
                 // An end of either side is what the proxy is there for.
-                tokio::spawn(carry(client, target.clone(), seen.clone()));
+                tokio::spawn(carry(client, server, seen.clone()));
             }
         };
-        Self { address, cable, server, task: tokio::spawn(accept).abort_handle() }
+        Self { address, cable, task: tokio::spawn(accept).abort_handle() }
     }
 
     /// Where clients connect to.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Where it leads.
-    pub(crate) fn server(&self) -> SocketAddr {
-        *self.server.borrow()
     }
 
     /// Does something to the cable.
@@ -65,11 +58,6 @@ impl Proxy {
         let before = self.cable.send_replace(Cable::Cut);
         self.cable.send_replace(before);
     }
-
-    /// Leads elsewhere from the next connection on.
-    pub(crate) fn lead_to(&self, server: SocketAddr) {
-        self.server.send_replace(server);
-    }
 }
 
 impl Drop for Proxy {
@@ -78,11 +66,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(
-    client: TcpStream,
-    server: watch::Receiver<SocketAddr>,
-    mut cable: watch::Receiver<Cable>,
-) -> io::Result<()> {
+async fn carry(client: TcpStream, server: SocketAddr, mut cable: watch::Receiver<Cable>) -> io::Result<()> {
     if *cable.borrow_and_update() == Cable::Cut {
         return Ok(());
     }
@@ -90,8 +74,7 @@ async fn carry(
     let mut changes = cable.clone();
     let carried = async {
         through(&mut cable).await;
-        let target = *server.borrow();
-        let server = TcpStream::connect(target).await?;
+        let server = TcpStream::connect(server).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());

@@ -11,11 +11,20 @@ const AT_ONCE: usize = 32;
 
 /// JetStream and the name of a desk's stream.
 pub(crate) async fn jetstream(config: &Config) -> (Context, String) {
-    let address: ServerAddr = config.nats_url.expose().parse().unwrap();
-    let (user, password) = address.username().zip(address.password()).expect("the test servers ask for a password");
+    let servers: Vec<ServerAddr> = config.nats_url.expose().split(',').map(|url| url.parse().unwrap()).collect();
+    let (user, password) =
+        servers[0].username().zip(servers[0].password()).expect("the test servers ask for a password");
     let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
-    let client = options.connect(address).await.unwrap();
+    let client = options.connect(servers).await.unwrap();
     (async_nats::jetstream::new(client), format!("{}_EVENTS", config.nats_prefix.to_uppercase()))
+}
+
+/// The name of the server that leads the stream, if the others have all that it has.
+pub(crate) async fn leader_of_all(context: &Context, name: &str, others: usize) -> Option<String> {
+    let stream = context.get_stream(name).await.ok()?;
+    let cluster = stream.cached_info().cluster.as_ref()?;
+    let are_complete = cluster.replicas.iter().filter(|peer| peer.current && !peer.offline).count() == others;
+    cluster.leader.clone().filter(|_| are_complete)
 }
 
 /// Places and ids of all messages in the stream; nothing of either for what is not a fact.

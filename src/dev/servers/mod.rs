@@ -89,6 +89,12 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
+/// Asks for several of them, all different.
+fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let taken = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<Vec<_>>>()?;
+    taken.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
 /// Starts a server on the given port, or on free ones until it gets one that is still free.
 fn on_some_port<T>(port: Option<u16>, mut start: impl FnMut(u16) -> anyhow::Result<T>) -> anyhow::Result<T> {
     if let Some(port) = port {

@@ -34,7 +34,7 @@ async fn a_node_waits_for_postgres_says_so_and_begins_when_it_comes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_nats_works_and_catches_up_when_it_comes() {
     let mut world = World::prepare(plan(1)).await;
-    block_in_place(|| world.nats.stop());
+    block_in_place(|| world.nats[0].stop());
     world.nodes[0].start();
     world.ready().await;
     let (_, report) = health(&world.nodes[0]).await;
@@ -42,7 +42,7 @@ async fn a_node_without_nats_works_and_catches_up_when_it_comes() {
     let at_work = busy(&world).await;
     at_work.0.answered(40).await;
 
-    block_in_place(|| world.nats.restart().unwrap());
+    block_in_place(|| world.nats[0].restart().unwrap());
     all_is_well(&world, at_work).await;
     let up = async || health(&world.nodes[0]).await.1["details"]["nats"]["status"] == "up";
     eventually(LIMIT, up, |up| *up).await;

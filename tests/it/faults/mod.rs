@@ -4,6 +4,7 @@
 
 mod absent;
 mod clock;
+mod cluster;
 mod cut;
 mod disk;
 mod forgetful;

@@ -98,6 +98,7 @@ pub(crate) fn configure(program: &mut Command, config: &Config) {
         .env("CONCIERGE_MASTER_KEY", config.master_key.expose())
         .env("CONCIERGE_NATS_PREFIX", &config.nats_prefix)
         .env("CONCIERGE_READ_YOUR_WRITES_MS", config.read_your_writes_ms.to_string())
+        .env("CONCIERGE_DRAIN_SECONDS", "0")
         .env("CONCIERGE_LIMITS__LOGIN_PER_MINUTE", "0")
         .env("CONCIERGE_LIMITS__OPEN_PER_MINUTE", "0")
         .env("CONCIERGE_LIMITS__DONOR_PER_MINUTE", "0")
