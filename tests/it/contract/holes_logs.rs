@@ -47,6 +47,8 @@ impl Program {
         let program = Self { child, client: Client::new(&format!("http://{address}")), lines };
         let listens = async || std::net::TcpStream::connect(address).is_ok();
         eventually(Duration::from_secs(30), listens, |listens| *listens).await;
+        let is_ready = async || program.client.get("/health/ready").await.status == 200;
+        eventually(Duration::from_secs(30), is_ready, |is_ready| *is_ready).await;
         program
     }
 
