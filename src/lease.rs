@@ -21,8 +21,9 @@ const CONTEND_EVERY: Duration = Duration::from_millis(500);
 /// How often the holder looks whether its session, and with it the lock, is still there.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the holder may say nothing before PostgreSQL ends its session, in milliseconds: five looks.
-const IDLE_LIMIT_MS: &str = "5000";
+/// How long the holder may say nothing before PostgreSQL ends its session, in milliseconds: four looks, so that another node
+/// has its work within five seconds.
+const IDLE_LIMIT_MS: &str = "4000";
 
 /// Work that one node does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
