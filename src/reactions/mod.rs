@@ -8,6 +8,7 @@
 //!
 //! To add an effect: its variant in [`aggregates::policy`], its row in `plan`, and its arm in `carry`.
 
+mod audience;
 mod carry;
 mod compose;
 mod deliveries;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use self::audience::Audiences;
 use self::spread::Spreader;
 use self::store::{Backlog, Store};
 use self::work::Workers;
@@ -94,7 +96,7 @@ impl Reactions {
     ) {
         let spreader = Spreader {
             store: Store::new(self.relaxed.clone()),
-            carrier: carrier.clone(),
+            audiences: Audiences::new(carrier.clone()),
             planned: self.planned.clone(),
         };
         tasks.spawn(spreader.run(stop.clone()));
@@ -110,6 +112,7 @@ impl Reactions {
         let timers = Timers::new(self.pool.clone(), self.log.clone(), dispatcher);
         tasks.spawn(timers.run(self.planned.subscribe(), stop.clone()));
         let planner = Planner::new(self.log.clone(), bus, self.relaxed.clone(), self.planned.clone());
+        let planner = planner.spreading(Audiences::new(carrier.clone()));
         let until = stop.clone();
         tasks.spawn(async move { lease::hold(&database, Duty::Planner, &until, || planner.run()).await });
         tasks.spawn(sweep(Store::new(self.pool.clone()), stop.clone()));

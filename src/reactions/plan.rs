@@ -28,7 +28,7 @@ pub(super) struct Plan {
 }
 
 /// A delivery that is not a row yet.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Planned {
     pub(super) position: Position,
     /// The query it is about; the place of a chat.
@@ -39,6 +39,8 @@ pub(super) struct Planned {
     pub(super) target: Target,
     pub(super) payload: Payload,
     pub(super) expires_at: Option<DateTime<Utc>>,
+    /// Why nobody is to be told of it, if that is known.
+    pub(super) skipped: Option<String>,
 }
 
 /// What a delivery is about, as its row keeps it.
@@ -83,6 +85,11 @@ impl Plan {
         self.deliveries.is_empty() && self.timers.is_empty()
     }
 
+    /// Whether nothing of it is left to be done.
+    pub(super) fn is_done(&self) -> bool {
+        self.timers.is_empty() && self.deliveries.iter().all(|planned| planned.skipped.is_some())
+    }
+
     fn take(&mut self, fact: &RecordedEvent, index: i16, effect: Effect) {
         let (channel, target, matter, life) = match effect {
             Effect::SetTimer { timer, due } => {
@@ -109,6 +116,7 @@ impl Plan {
                 target,
                 payload: Payload { at: fact.recorded_at, matter },
                 expires_at: life.map(|life| fact.recorded_at + life),
+                skipped: None,
             });
         }
     }

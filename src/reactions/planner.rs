@@ -13,8 +13,11 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
-use super::plan::Plan;
-use super::store::Store;
+use super::audience::{Audiences, Whole};
+use super::plan::{Plan, Planned};
+use super::store::{Store, Verdict};
+use super::target::Target;
+use super::work::word;
 use crate::bus::{Bus, Scope};
 use crate::log::{Log, LogError};
 use crate::tail::Tail;
@@ -25,6 +28,9 @@ const HANDFUL: usize = 256;
 /// How long facts are gathered for one transaction on a busy desk: nobody misses a note that comes so much later.
 const PACE: Duration = Duration::from_millis(25);
 
+/// How long a plan waits for the read models, before audiences are left to be looked up later.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// The pause before a planner that failed tries again.
 const RESTART_AFTER: Duration = Duration::from_millis(500);
 
@@ -33,6 +39,7 @@ pub struct Planner {
     log: Log,
     bus: Bus,
     store: Store,
+    audiences: Option<Audiences>,
     planned: watch::Sender<()>,
 }
 
@@ -41,7 +48,12 @@ impl Planner {
     /// made durable by the first delivery that is taken. `planned` is touched whenever there is something to
     /// do.
     pub fn new(log: Log, bus: Bus, pool: PgPool, planned: watch::Sender<()>) -> Self {
-        Self { log, bus, store: Store::new(pool), planned }
+        Self { log, bus, store: Store::new(pool), audiences: None, planned }
+    }
+
+    /// Finds out at once who is meant, where that can be known: most is for nobody, and is then a row that is done.
+    pub(super) fn spreading(self, audiences: Audiences) -> Self {
+        Self { audiences: Some(audiences), ..self }
     }
 
     /// Plans whether or not somebody else does too, for ever. Can be dropped at any point.
@@ -61,17 +73,40 @@ impl Planner {
         loop {
             let batch = tail.next_batch(HANDFUL).await;
             let Some(last) = batch.last().map(|fact| fact.position) else { continue };
-            let plan = Plan::of(&self.open(&batch).await?);
+            let plan = self.spread(Plan::of(&self.open(&batch).await?)).await;
             if !self.store.keep(&plan, at, last).await? {
                 debug!(position = at.0, "Another planner was faster");
                 return Ok(());
             }
             at = last;
-            if !plan.is_empty() {
+            if !plan.is_done() {
                 self.planned.send_replace(());
+            }
+            if !plan.is_empty() {
                 sleep(PACE).await;
             }
         }
+    }
+
+    /// Puts a delivery for each device or person in the place of one for an audience. What cannot be looked up now is kept
+    /// whole, and spread later.
+    async fn spread(&self, plan: Plan) -> Plan {
+        let Some(audiences) = &self.audiences else { return plan };
+        let whole = |planned: &Planned| match planned.target {
+            Target::Audience(to) => {
+                let (position, query, payload) = (planned.position, planned.query, planned.payload.clone());
+                Some(Whole { position, query, to, payload })
+            }
+            Target::Mailbox(_) | Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_) => None,
+        };
+        let wholes: Vec<Option<Whole>> = plan.deliveries.iter().map(whole).collect();
+        let found = audiences.verdicts(&wholes.iter().flatten().collect::<Vec<_>>(), PATIENCE).await;
+        let Ok(found) = found else { return plan };
+        let mut found = found.into_iter();
+        let verdicts = wholes.iter().map(|whole| whole.as_ref().and_then(|_| found.next()));
+        let deliveries =
+            plan.deliveries.into_iter().zip(verdicts).flat_map(|(planned, verdict)| spread(planned, verdict));
+        Plan { deliveries: deliveries.collect(), timers: plan.timers }
     }
 
     /// Opens facts. One that this version cannot read asks for nothing that could be known: it is told and passed over,
@@ -94,4 +129,17 @@ impl Planner {
         }
         Ok(facts)
     }
+}
+
+/// What is written in the place of one delivery.
+fn spread(planned: Planned, verdict: Option<Verdict>) -> Vec<Planned> {
+    let Some(verdict) = verdict else { return vec![planned] };
+    let (channel, outcome) = (planned.channel.as_str(), word(&verdict));
+    let rows = match verdict {
+        Verdict::Each(targets) => targets.into_iter().map(|target| Planned { target, ..planned.clone() }).collect(),
+        Verdict::Skipped(why) => vec![Planned { skipped: Some(why), ..planned }],
+        Verdict::NotYet { .. } | Verdict::Again { .. } | Verdict::Sent(_) | Verdict::Dead(_) => return vec![planned],
+    };
+    counter!("deliveries_total", "channel" => channel, "outcome" => outcome).increment(1);
+    rows
 }

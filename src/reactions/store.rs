@@ -99,14 +99,17 @@ impl Store {
              ),
              planned as (
                  insert into deliveries (
-                     position, query_id, effect, channel, target, is_whole, payload, due_at, expires_at
+                     position, query_id, effect, channel, target, is_whole, payload, due_at, expires_at,
+                     state, reason, finished_at
                  )
-                 select planned.position, query_id, effect, channel, target, is_whole, payload, now(), expires_at
+                 select planned.position, query_id, effect, channel, target, is_whole, payload, now(), expires_at,
+                     case when skipped is null then 'pending' else 'skipped' end, skipped,
+                     case when skipped is not null then now() end
                  from moved
                  cross join unnest(
                      $3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::boolean[], $9::jsonb[],
-                     $10::timestamptz[]
-                 ) as planned (position, query_id, effect, channel, target, is_whole, payload, expires_at)
+                     $10::timestamptz[], $11::text[]
+                 ) as planned (position, query_id, effect, channel, target, is_whole, payload, expires_at, skipped)
                  on conflict (position, effect, target) do nothing
              )
              select exists (select from moved)",
@@ -121,6 +124,7 @@ impl Store {
         .bind(column(rows, |row| matches!(row.target, Target::Audience(_))))
         .bind(column(rows, |row| sqlx::types::Json(&row.payload)))
         .bind(column(rows, |row| row.expires_at))
+        .bind(column(rows, |row| row.skipped.as_deref()))
         .fetch_one(&mut *transaction)
         .await?;
         if moved {
