@@ -44,6 +44,12 @@ impl<K, V> Clone for Grouped<K, V> {
     }
 }
 
+impl From<sqlx::Error> for GroupError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
 impl GroupError {
     /// What the database said.
     pub fn cause(&self) -> &sqlx::Error {
@@ -79,8 +85,8 @@ where
             self.asks.send(Ask { key, answer }).await.ok()?;
             answered.await.ok()
         };
-        let closed = || GroupError(Arc::new(sqlx::Error::PoolClosed));
-        self.stop.run_until_cancelled(asked).await.flatten().unwrap_or_else(|| Err(closed()))
+        let answered = self.stop.run_until_cancelled(asked).await.flatten();
+        answered.unwrap_or_else(|| Err(sqlx::Error::PoolClosed.into()))
     }
 }
 
@@ -99,7 +105,7 @@ where
         }
         let keys: HashSet<K> = group.iter().map(|ask| ask.key.clone()).collect();
         let loaded = timeout(LIMIT, load(keys.into_iter().collect())).await;
-        let loaded = loaded.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(|error| GroupError(Arc::new(error)));
+        let loaded = loaded.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(GroupError::from);
         for Ask { key, answer } in group {
             // Who asked may have gone away.
             drop(answer.send(loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone)));

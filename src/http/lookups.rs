@@ -27,7 +27,8 @@ pub struct Lookups {
     queries: Grouped<QueryId, QueryRow>,
     conversations: Grouped<QueryId, Arc<Conversation>>,
     messages: Grouped<MessageId, MessageRow>,
-    lists: Grouped<ListKey, Bytes>,
+    /// What cannot be listed fails alone: pages that were asked for at once are not one statement.
+    lists: Grouped<ListKey, Result<Bytes, GroupError>>,
 }
 
 /// A query with the end of what was said about it, in the order it was said.
@@ -71,7 +72,7 @@ impl Lookups {
 
     /// A page of a list of queries, written as JSON.
     pub(super) async fn page(&self, list: ListKey) -> Result<Bytes, GroupError> {
-        Ok(self.lists.find(list).await?.unwrap_or_default())
+        self.lists.find(list).await?.unwrap_or_else(|| Ok(Bytes::new()))
     }
 }
 

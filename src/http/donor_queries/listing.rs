@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use garde::Validate;
 use projections::messages;
 use projections::page::{MAX_LIMIT, Page};
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::accounts::Accounts;
+use crate::grouped::GroupError;
 use crate::http::answer::ListEnvelope;
 use crate::http::error::{ApiError, Violation};
 use crate::http::{Api, joining, lenient, rules, views};
@@ -192,13 +193,15 @@ pub(in crate::http) async fn pages(
     reads: ReadPool,
     accounts: Accounts,
     keys: Vec<ListKey>,
-) -> Result<HashMap<ListKey, Bytes>, ReadError> {
-    let pages = keys.into_iter().map(async |key| {
-        let envelope = page(&reads, &accounts, &key).await?;
-        let body = serde_json::to_vec(&envelope).map_err(|error| ReadError::Encode(error.into()))?;
-        Ok((key, Bytes::from(body)))
+) -> Result<HashMap<ListKey, Result<Bytes, GroupError>>, ReadError> {
+    let written = keys.into_iter().map(async |key| {
+        let body = match page(&reads, &accounts, &key).await {
+            Ok(envelope) => serde_json::to_vec(&envelope).map_err(|error| ReadError::Encode(error.into())),
+            Err(error) => Err(error),
+        };
+        (key, body.map(Bytes::from).map_err(GroupError::from))
     });
-    try_join_all(pages).await.map(HashMap::from_iter)
+    Ok(join_all(written).await.into_iter().collect())
 }
 
 async fn page(
