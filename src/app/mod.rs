@@ -80,6 +80,8 @@ impl App {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let started = Instant::now();
         config.check()?;
+        // Before any task begins: what is measured before there is a recorder is lost.
+        telemetry::metrics()?;
         let (listener, address) = listen(config.listen).await?;
         let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
