@@ -76,12 +76,11 @@ impl Stage {
 
 impl App {
     /// Starts a node: waits for the database, brings its schema up to date, starts what its roles ask for, and serves.
-    /// NATS is not waited for: without it facts are only slower to show.
+    /// NATS is not waited for: without it facts are only slower to show. What is measured before there is a recorder would be
+    /// lost, so that comes first.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let started = Instant::now();
+        let (started, metrics) = (Instant::now(), telemetry::metrics()?);
         config.check()?;
-        // Before any task begins: what is measured before there is a recorder is lost.
-        telemetry::metrics()?;
         let (listener, address) = listen(config.listen).await?;
         let config = Config { listen: address, ..config };
         let log = Log::open_database(&config)?;
@@ -128,7 +127,7 @@ impl App {
             reads,
             limits: Limits::new(config.limits),
             probes,
-            metrics: telemetry::metrics()?,
+            metrics,
             started,
             leaving: leaving.clone(),
             config,
