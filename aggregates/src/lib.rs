@@ -11,6 +11,7 @@
 //! names every reader that has to learn it, `evolve` and [`policy`] first, and the stored-format test asks for its
 //! snapshot. To add a command: add the variant, and `decide` does not compile until each stage of life has an answer.
 
+mod behind_cqrs_es;
 pub mod call_session;
 pub mod donor_query;
 pub mod ids;

@@ -3,7 +3,6 @@
 //! Whether a call may begin is the query's rule (one at a time); this aggregate holds the life of the call itself. The
 //! two are written together: see [`crate::policy::companion`].
 
-mod aggregate;
 pub mod command;
 pub mod decide;
 pub mod error;
@@ -19,3 +18,5 @@ pub use state::CallSession;
 
 /// The code that gives a stored state its meaning: a snapshot made by other code is worthless.
 pub const SOURCE: &[&str] = &[include_str!("state.rs"), include_str!("event.rs")];
+
+crate::behind_cqrs_es::aggregate!(CallSession, CallSessionCommand, CallSessionEvent, CallSessionError);

@@ -3,7 +3,6 @@
 //! [`decide`] holds every rule; [`state`] is what the rules need to know and never grows with the conversation; `wording`
 //! is what the desk writes into the conversation by itself.
 
-mod aggregate;
 pub mod command;
 pub mod decide;
 pub mod error;
@@ -21,3 +20,5 @@ pub use wording::call_requested;
 
 /// The code that gives a stored state its meaning: a snapshot made by other code is worthless.
 pub const SOURCE: &[&str] = &[include_str!("state.rs"), include_str!("event.rs")];
+
+crate::behind_cqrs_es::aggregate!(DonorQuery, DonorQueryCommand, DonorQueryEvent, DonorQueryError);

@@ -1,6 +1,5 @@
 //! What two staff members say to each other without any query: one chat per pair, which begins with its first message.
 
-mod aggregate;
 pub mod command;
 pub mod decide;
 pub mod error;
@@ -18,3 +17,5 @@ pub use state::StaffChat;
 
 /// The code that gives a stored state its meaning: a snapshot made by other code is worthless.
 pub const SOURCE: &[&str] = &[include_str!("state.rs"), include_str!("members.rs"), include_str!("event.rs")];
+
+crate::behind_cqrs_es::aggregate!(StaffChat, StaffChatCommand, StaffChatEvent, StaffChatError);
