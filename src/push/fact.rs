@@ -44,11 +44,14 @@ impl Fact {
         if lacking.is_some_and(|to| !hears(to)) {
             return &[];
         }
-        let written = async {
-            let query = if lacking.is_some() { rows.as_of(&self.recorded).await } else { None };
-            emissions(&self.recorded, query.as_deref())
+        // Boxed: every listener holds room for it, and one of them writes.
+        let written = || {
+            Box::pin(async {
+                let query = if lacking.is_some() { rows.as_of(&self.recorded).await } else { None };
+                emissions(&self.recorded, query.as_deref())
+            })
         };
-        self.emissions.get_or_init(async || written.await).await
+        self.emissions.get_or_init(written).await
     }
 }
 

@@ -270,7 +270,8 @@ impl Subscription {
                 return Ok(line);
             }
             let Some(listener) = &mut self.live else {
-                self.catch_up().await?;
+                // What happens seldom is boxed: thousands of listeners hold this future while nothing happens.
+                Box::pin(self.catch_up()).await?;
                 continue;
             };
             tokio::select! {
@@ -281,9 +282,9 @@ impl Subscription {
                     Err(Parted::Stopping) => return Err(End::Stopping(self.cursor)),
                 },
                 // Fails only once the directory of accounts is gone, which this feed keeps alive.
-                Ok(()) = self.accounts.changed() => self.check_token().await?,
+                Ok(()) = self.accounts.changed() => Box::pin(self.check_token()).await?,
                 _ = self.heartbeat.tick() => {
-                    self.check_token().await?;
+                    Box::pin(self.check_token()).await?;
                     self.beat();
                 }
             }

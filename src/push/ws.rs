@@ -1,6 +1,7 @@
 //! The feed over a WebSocket: one greeting, then JSON frames.
 
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use aggregates::recorded::Position;
@@ -8,7 +9,7 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, poll};
 use metrics::gauge;
 use serde::Deserialize;
 use serde_json::Value;
@@ -111,11 +112,12 @@ pub(super) async fn ws(
 async fn converse(push: Push, mut seat: Seat, mut socket: WebSocket) {
     let open = gauge!("feed_connections", "mouth" => "ws");
     open.increment(1);
-    let goodbye = match greet(&push, &mut seat, &mut socket).await {
+    // Boxed, as is the farewell: a conversation lasts for hours between the two.
+    let goodbye = match Box::pin(greet(&push, &mut seat, &mut socket)).await {
         Ok(subscription) => tell(subscription, &mut socket).await,
         Err(goodbye) => goodbye,
     };
-    close(socket, &goodbye).await;
+    Box::pin(close(socket, &goodbye)).await;
     open.decrement(1);
 }
 
@@ -247,7 +249,13 @@ async fn send_burst(socket: &mut WebSocket, line: Line, subscription: &mut Subsc
         }
         socket.flush().await
     };
-    match timeout(WRITE, burst).await {
+    let mut burst = pin!(burst);
+    // Nearly always there is room, and no timer is needed.
+    let sent = match poll!(&mut burst) {
+        Poll::Ready(sent) => Ok(sent),
+        Poll::Pending => timeout(WRITE, burst).await,
+    };
+    match sent {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Goodbye::Gone),
     }

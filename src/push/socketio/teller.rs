@@ -83,14 +83,16 @@ impl Teller {
         let session = Arc::clone(&self.session);
         let ended = session.gone.run_until_cancelled(self.converse()).await;
         if let Some(goodbye) = ended {
-            session.gone.run_until_cancelled(self.part(&goodbye)).await;
+            session.gone.run_until_cancelled(Box::pin(self.part(&goodbye))).await;
         }
         open.decrement(1);
     }
 
     async fn converse(&mut self) -> Goodbye {
         let audience = self.who.audience();
-        let opened = self.mouth.push.feed.open(audience, self.session.take_token(), self.session.after).await;
+        // Boxed, as is the farewell: a teller lives for hours between the two.
+        let feed = &self.mouth.push.feed;
+        let opened = Box::pin(feed.open(audience, self.session.take_token(), self.session.after)).await;
         let told = match opened {
             Ok(subscription) => self.tell_all(subscription).await,
             Err(end) => Err(Goodbye::Feed(end)),
@@ -109,7 +111,7 @@ impl Teller {
                     self.told = line.position.unwrap_or(self.told);
                 }
                 // The hub did not wait for this teller. Whether the client keeps up shows when it is told something.
-                Err(End::Slow(_)) => subscription.rejoin().await.map_err(Goodbye::Feed)?,
+                Err(End::Slow(_)) => Box::pin(subscription.rejoin()).await.map_err(Goodbye::Feed)?,
                 Err(end @ (End::Stopping(_) | End::Unauthorized(_) | End::Unavailable(_))) => {
                     return Err(Goodbye::Feed(end));
                 }
