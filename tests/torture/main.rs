@@ -99,7 +99,7 @@ async fn torture(world: &mut World, options: &Options, random: &mut StdRng, end:
     loop {
         let load = Load::start(world, options.clients, random.random());
         let cuts = random.random_bool(0.5).then_some(20);
-        let listeners = Listeners::start(world, 4, cuts);
+        let listeners = Listeners::start(world, 4, cuts).and_donors(world, &load, 4, cuts);
         for _ in 0..options.faults {
             load.answered(random.random_range(10..200)).await;
             let fault = Fault::draw(random);

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aggregates::policy::{Effect, effects};
 use aggregates::recorded::Position;
+use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
 use super::listen::{Folded, Known, Listeners};
-use super::load::{Author, Load, Notes, STEPS, Story};
+use super::load::{Author, Load, Notes, Opened, STEPS, Story};
 use super::node::Node;
 use super::{LIMIT, World, replay, stream};
 
@@ -35,7 +36,7 @@ pub(crate) struct Verdict {
 /// - every acknowledged command is in the log once, where it was said to be, and every other one whole or not at all;
 /// - positions have no gap, every digest verifies, and the stream in NATS is the log;
 /// - the read models are what the log makes of them;
-/// - what every listener folded is what the desk shows, with no fact missed or heard twice;
+/// - what every listener folded, staff and donors, is what the desk shows them, with no fact missed or heard twice;
 /// - every effect of every fact was planned once and is recorded as done.
 ///
 /// # Errors
@@ -262,6 +263,10 @@ async fn check_listeners(world: &World, head: i64, heard: &[Folded], findings: &
         .collect();
     for (number, folded) in heard.iter().enumerate() {
         findings.extend(folded.violations.iter().take(5).map(|violation| format!("listener {number}: {violation}")));
+        let shown = match &folded.donor {
+            Some(donor) => shown_to(world, donor, &shown).await,
+            None => shown.clone(),
+        };
         if folded.cursor != head {
             findings.push(format!("listener {number} heard up to {} of {head}", folded.cursor));
         } else if folded.queries != shown {
@@ -269,6 +274,16 @@ async fn check_listeners(world: &World, head: i64, heard: &[Folded], findings: &
             findings.push(format!("listener {number} believes otherwise than the desk shows, as in {unlike:?}"));
         }
     }
+}
+
+/// What the desk shows a donor: their query, with the messages that are for them.
+async fn shown_to(world: &World, donor: &Opened, shown: &BTreeMap<i64, Known>) -> BTreeMap<i64, Known> {
+    let url = format!("{}/api/v1/messages/query/{}?limit=100", world.desk().doors[0], donor.query);
+    let answer = reqwest::Client::new().get(url).bearer_auth(&donor.token).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    let messages = answer["data"].as_array().map_or(-1, |messages| i64::try_from(messages.len()).unwrap());
+    let known = shown.get(&donor.query).cloned().unwrap_or_default();
+    BTreeMap::from([(donor.query, Known { messages, ..known })])
 }
 
 /// Compares what the facts ask for with what is recorded; the number of recorded deliveries.

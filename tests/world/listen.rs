@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::load::{Load, Opened};
 use super::{Desk, World};
 
 /// How long a connection may be silent before the listener makes another one.
@@ -37,6 +38,8 @@ pub(crate) struct Folded {
     /// The position it would resume after.
     pub(crate) cursor: i64,
     pub(crate) queries: BTreeMap<i64, Known>,
+    /// Whose ears these are: a donor's, who hears of one query alone, or those of staff.
+    pub(crate) donor: Option<Opened>,
     /// How often it had to make a connection.
     pub(crate) connections: usize,
     /// What a listener should never hear: a gap, a repetition, an order to read everything again.
@@ -54,6 +57,7 @@ pub(crate) struct Listeners {
 struct Listener {
     desk: Desk,
     http: reqwest::Client,
+    token: Arc<str>,
     folded: Arc<Mutex<Folded>>,
     goal: watch::Receiver<Option<i64>>,
     cuts: Option<usize>,
@@ -75,19 +79,33 @@ impl Listeners {
         let goal = watch::Sender::new(None);
         let mut listeners = Self { tasks: JoinSet::new(), folded: Vec::new(), goal };
         for number in 0..count {
-            let folded = Arc::new(Mutex::new(Folded::default()));
-            let listener = Listener {
-                desk: world.desk(),
-                http: reqwest::Client::builder().no_proxy().build().unwrap(),
-                folded: Arc::clone(&folded),
-                goal: listeners.goal.subscribe(),
-                cuts,
-                random: StdRng::seed_from_u64(number as u64),
-            };
+            let listener = listeners.listener(world, number, cuts);
             listeners.tasks.spawn(listener.run(number % 2 == 1));
-            listeners.folded.push(folded);
         }
         listeners
+    }
+
+    /// Lets so many donors listen as well, the first of a load, each from when it is told its query.
+    pub(crate) fn and_donors(mut self, world: &World, load: &Load, count: usize, cuts: Option<usize>) -> Self {
+        for number in 0..count {
+            let listener = self.listener(world, number, cuts);
+            self.tasks.spawn(listener.run_for_donor(load.opened(), number));
+        }
+        self
+    }
+
+    fn listener(&mut self, world: &World, number: usize, cuts: Option<usize>) -> Listener {
+        let (desk, folded) = (world.desk(), Arc::new(Mutex::new(Folded::default())));
+        self.folded.push(Arc::clone(&folded));
+        Listener {
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            token: Arc::clone(&desk.ada),
+            desk,
+            folded,
+            goal: self.goal.subscribe(),
+            cuts,
+            random: StdRng::seed_from_u64(number as u64),
+        }
     }
 
     /// How many connections were made so far.
@@ -122,6 +140,18 @@ impl Listener {
         }
     }
 
+    /// Waits for the query of a donor and listens for them.
+    async fn run_for_donor(mut self, mut opened: watch::Receiver<Vec<Opened>>, number: usize) {
+        // The load ends only when everything was said; a donor who never came has nothing to hear.
+        let Ok(donor) = opened.wait_for(|opened| opened.len() > number).await.map(|opened| opened[number].clone())
+        else {
+            return;
+        };
+        self.token = donor.token.clone();
+        self.folded.lock().unwrap().donor = Some(donor);
+        self.run(number % 2 == 1).await;
+    }
+
     /// After how many facts this connection is torn.
     fn patience(&mut self) -> usize {
         self.cuts.map_or(usize::MAX, |most| self.random.random_range(0..=most))
@@ -146,7 +176,7 @@ impl Listener {
         let heard = async {
             let url = format!("{}/api/v1/ws", base.replacen("http", "ws", 1));
             let (mut socket, _) = self.within(tokio_tungstenite::connect_async(url)).await?.map_err(|_| Over::Cut)?;
-            let hello = json!({ "type": "hello", "token": &*self.desk.ada, "after": self.cursor() });
+            let hello = json!({ "type": "hello", "token": &*self.token, "after": self.cursor() });
             self.within(socket.send(Message::text(hello.to_string()))).await?.map_err(|_| Over::Cut)?;
             let mut facts = 0;
             while facts < patience {
@@ -164,7 +194,7 @@ impl Listener {
 
     async fn hear_events(&self, base: &str, patience: usize) -> Over {
         let heard = async {
-            let request = self.http.get(format!("{base}/api/v1/events/stream")).bearer_auth(&self.desk.ada);
+            let request = self.http.get(format!("{base}/api/v1/events/stream")).bearer_auth(&self.token);
             let request = request.header("Last-Event-ID", self.cursor().to_string());
             let mut response = self.within(request.send()).await?.map_err(|_| Over::Cut)?;
             let (mut facts, mut text) = (0, Vec::new());
@@ -193,6 +223,10 @@ impl Listener {
                 folded.take(&line);
                 1
             }
+            Some("live" | "heartbeat") => {
+                folded.pass(&line);
+                0
+            }
             Some("resync" | "error") => {
                 let cursor = folded.cursor;
                 folded.violations.push(format!("after {cursor}: {line}"));
@@ -204,17 +238,23 @@ impl Listener {
 }
 
 impl Folded {
-    /// Folds a fact in. Staff hear every one of them, so the next has the next number.
+    /// Folds a fact in. Staff hear every one of them, so the next has the next number; donors hear of their query.
     fn take(&mut self, fact: &Value) {
         let number = |key: &str| fact[key].as_i64();
-        let position = number("position").unwrap_or_default();
-        if position != self.cursor + 1 {
+        let (position, query) = (number("position").unwrap_or_default(), number("queryId").unwrap_or_default());
+        let follows = match &self.donor {
+            None => position == self.cursor + 1,
+            Some(donor) => position > self.cursor && query == donor.query,
+        };
+        if !follows {
             self.violations.push(format!("after {} came {fact}", self.cursor));
         }
         self.cursor = position;
-        let known = self.queries.entry(number("queryId").unwrap_or_default()).or_default();
+        let known = self.queries.entry(query).or_default();
         if let Some(version) = number("version") {
-            if version != known.version + 1 {
+            // Staff are reminded of a query without its donor.
+            let follows = version == known.version + 1 || self.donor.is_some() && version > known.version;
+            if !follows {
                 self.violations.push(format!("version {} was followed by {fact}", known.version));
             }
             known.version = version;
@@ -229,6 +269,15 @@ impl Folded {
             "CallDetached" => known.active_call = None,
             _ => {}
         }
+    }
+
+    /// Takes note that everything up to a position was told. Staff were told every one.
+    fn pass(&mut self, notice: &Value) {
+        let position = notice["position"].as_i64().or(notice["head"].as_i64()).unwrap_or_default();
+        if position < self.cursor || self.donor.is_none() && position != self.cursor {
+            self.violations.push(format!("after {} came {notice}", self.cursor));
+        }
+        self.cursor = position;
     }
 }
 

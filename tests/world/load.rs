@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -79,6 +80,13 @@ pub(crate) struct Story {
     room: Option<String>,
 }
 
+/// A query that was opened, and what its donor listens with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) query: i64,
+    pub(crate) token: Arc<str>,
+}
+
 /// One acknowledgment.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
@@ -109,6 +117,7 @@ struct Shared {
     answered: AtomicUsize,
     stop: AtomicBool,
     notes: Mutex<Notes>,
+    opened: watch::Sender<Vec<Opened>>,
 }
 
 /// An answer to a command.
@@ -164,6 +173,11 @@ impl Load {
         let goal = self.count() + more;
         eventually(LIMIT, async || (self.count(), self.violations()), |(count, bad)| *count >= goal || !bad.is_empty())
             .await;
+    }
+
+    /// Follows the queries that are opened.
+    pub(crate) fn opened(&self) -> watch::Receiver<Vec<Opened>> {
+        self.shared.opened.subscribe()
     }
 
     /// How many commands were sent again so far.
@@ -275,6 +289,10 @@ impl Author {
                 break;
             };
             story.take(*step, said, &answer);
+            if let (Step::Open, Some(query)) = (step, story.query) {
+                let opened = Opened { query, token: story.token.as_str().into() };
+                self.shared.opened.send_modify(|all| all.push(opened));
+            }
             self.shared.answered.fetch_add(1, Ordering::SeqCst);
         }
         self.shared.notes.lock().unwrap().stories.push(story);

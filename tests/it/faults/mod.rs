@@ -22,7 +22,7 @@ use crate::world::{Plan, World};
 /// How many clients work at a time.
 const CLIENTS: usize = 6;
 
-/// How many staff members listen.
+/// How many staff members listen, and how many donors.
 const LISTENERS: usize = 2;
 
 /// A world of so many nodes, as far away from other tests as can be.
@@ -33,7 +33,7 @@ fn plan(nodes: usize) -> Plan {
 /// A busy world: its load and its listeners.
 async fn busy(world: &World) -> (Load, Listeners) {
     let load = Load::start(world, CLIENTS, rand::random());
-    let listeners = Listeners::start(world, LISTENERS, None);
+    let listeners = Listeners::start(world, LISTENERS, None).and_donors(world, &load, LISTENERS, None);
     load.answered(CLIENTS).await;
     (load, listeners)
 }

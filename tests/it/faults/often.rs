@@ -12,7 +12,7 @@ const CUTS: usize = 1_000;
 async fn a_thousand_reconnects_lose_and_repeat_nothing() {
     let world = World::start(plan(2)).await;
     let load = Load::start(&world, CLIENTS, rand::random());
-    let listeners = Listeners::start(&world, 10, Some(5));
+    let listeners = Listeners::start(&world, 10, Some(5)).and_donors(&world, &load, 2, Some(5));
     while listeners.connections() < CUTS {
         load.answered(1).await;
     }

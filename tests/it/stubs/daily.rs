@@ -114,6 +114,11 @@ impl DailyStub {
         Self { base_url, shared }
     }
 
+    /// Where it is.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// Makes a desk use it.
     pub(crate) fn configure(&self, config: &mut Config) {
         config.calls.daily_base_url.clone_from(&self.base_url);
