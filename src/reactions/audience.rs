@@ -15,7 +15,7 @@ use aggregates::recorded::{Partition, Position};
 use futures_util::future::join_all;
 use projections::queries::{self, QueryRow};
 
-use super::carry::{ASK_AGAIN, ASK_AGAIN_STOPPED, Carrier, prevented, skipped, unknown};
+use super::carry::{ASK_AGAIN, ASK_AGAIN_STOPPED, Carrier, skipped, unknown};
 use super::plan::{Matter, Payload};
 use super::store::Verdict;
 use super::target::Target;
@@ -78,7 +78,7 @@ impl Audiences {
 
     async fn rows(&self, wholes: &[&Whole]) -> Result<HashMap<QueryId, QueryRow>, sqlx::Error> {
         let ids: BTreeSet<QueryId> = wholes.iter().map(|whole| whole.query).collect();
-        let rows = queries::of_ids(&self.carrier.reads, &Vec::from_iter(ids)).await?;
+        let rows = queries::of_ids_or_deleted(&self.carrier.reads, &Vec::from_iter(ids)).await?;
         Ok(rows.into_iter().map(|row| (row.query_id, row)).collect())
     }
 
@@ -111,8 +111,8 @@ impl Audiences {
 
     /// Whom a delivery is for now, if there is still a reason for it.
     fn targets(&self, whole: &Whole, row: Option<&QueryRow>, devices: &Devices) -> Verdict {
-        if let Some(why) = prevented(&whole.payload.matter, row) {
-            return skipped(why);
+        if let Some(verdict) = self.carrier.prevented(whole.query, whole.position, &whole.payload.matter, row) {
+            return verdict;
         }
         let staff = self.staff_of(whole.to, row);
         let targets: Vec<Target> = match (&whole.payload.matter, staff) {

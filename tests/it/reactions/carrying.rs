@@ -2,7 +2,7 @@
 
 use aggregates::donor_query::DonorQueryCommand;
 use aggregates::people::{Role, Staff};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use projections::Projection;
 use proof_concierge::accounts::devices::DeviceKind;
 use proof_concierge::config::MailCarrier;
@@ -175,6 +175,33 @@ async fn what_is_not_worth_telling_any_more_is_skipped() {
     desk.settled().await;
     assert_eq!(desk.deliveries("state = 'skipped' and reason = 'the query was deleted'").await, 3);
     assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_concluded_from_rows_that_a_crash_took_back() {
+    let desk = desk().await;
+    let quiet = desk.node_with(|config| config.roles.reactions = false).await;
+    let (absent, older) = (quiet.opened_by("d-1").await, quiet.opened_by("d-2").await);
+    desk.execute("create table earlier as select * from read.queries").await;
+    timers::call(&desk, older, now() + TimeDelta::hours(1)).await;
+    let ringing = format!("read.queries where query_id = {older} and active_call_id is not null");
+    eventually(LIMIT, async || desk.count(&ringing).await, |ringing| *ringing == 1).await;
+    // The database lost its last commits to read models, and everybody still believes what was announced.
+    desk.execute(&format!(
+        "create table later as select * from read.queries;
+         delete from read.queries;
+         insert into read.queries select * from earlier where query_id <> {absent}"
+    ))
+    .await;
+    let _node = desk.node().await;
+    let planned = "reaction_checkpoint where position = (select max(position) from events)";
+    eventually(LIMIT, async || desk.count(planned).await, |planned| *planned == 1).await;
+    let concluded = "state = 'skipped' and reason <> 'nobody to tell'";
+    assert_eq!(desk.deliveries(concluded).await, 0);
+    desk.execute("delete from read.queries; insert into read.queries select * from later").await;
+    desk.settled().await;
+    assert_eq!(desk.deliveries(concluded).await, 0);
+    assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (3, 2), "two questions, and a call that rings");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
