@@ -15,7 +15,7 @@ use aggregates::recorded::{Partition, Position};
 use futures_util::future::join_all;
 use projections::queries::{self, QueryRow};
 
-use super::carry::{ASK_AGAIN, ASK_AGAIN_STOPPED, Carrier, skipped, unknown};
+use super::carry::{Carrier, skipped, unknown};
 use super::plan::{Matter, Payload};
 use super::store::Verdict;
 use super::target::Target;
@@ -48,32 +48,24 @@ impl Audiences {
     }
 
     /// What becomes of each: whom it is for, that it is for nobody any more, or that the read models do not show its fact
-    /// within the given time.
+    /// within the given time. One that they show does not wait for others that they do not.
     pub(super) async fn verdicts(&self, wholes: &[&Whole], patience: Duration) -> Result<Vec<Verdict>, sqlx::Error> {
-        let late = self.late(wholes, patience).await;
+        self.wait(wholes, patience).await;
         let rows = self.rows(wholes).await?;
         let devices = self.devices(wholes, &rows).await?;
-        let decide = |whole: &&Whole| match late.get(&Partition::of(whole.query)) {
-            Some(after) => Verdict::NotYet { after: *after },
-            None => self.targets(whole, rows.get(&whole.query), &devices),
-        };
-        Ok(wholes.iter().map(decide).collect())
+        Ok(wholes.iter().map(|whole| self.targets(whole, rows.get(&whole.query), &devices)).collect())
     }
 
-    /// The partitions whose read models do not have all of these facts in time, each with the pause before asking again.
-    async fn late(&self, wholes: &[&Whole], patience: Duration) -> BTreeMap<Partition, Duration> {
+    /// Waits for the read models to have all of these facts, but not for long. The rows then tell which facts they have.
+    async fn wait(&self, wholes: &[&Whole], patience: Duration) {
         let mut newest: BTreeMap<Partition, Position> = BTreeMap::new();
         for whole in wholes {
             let position = newest.entry(Partition::of(whole.query)).or_default();
             *position = whole.position.max(*position);
         }
         let freshness = &self.carrier.freshness;
-        let reached = newest.into_iter().map(async |(partition, position)| {
-            let is_late = !freshness.reached(partition, position, patience).await;
-            let pause = if freshness.is_stopped(partition) { ASK_AGAIN_STOPPED } else { ASK_AGAIN };
-            is_late.then_some((partition, pause))
-        });
-        join_all(reached).await.into_iter().flatten().collect()
+        join_all(newest.into_iter().map(|(partition, position)| freshness.reached(partition, position, patience)))
+            .await;
     }
 
     async fn rows(&self, wholes: &[&Whole]) -> Result<HashMap<QueryId, QueryRow>, sqlx::Error> {

@@ -1,7 +1,9 @@
 //! What was planned is carried: once if nothing fails, at least once whatever fails.
 
 use aggregates::donor_query::DonorQueryCommand;
+use aggregates::ids::QueryId;
 use aggregates::people::{Role, Staff};
+use aggregates::recorded::PARTITIONS;
 use chrono::{DateTime, TimeDelta, Utc};
 use projections::Projection;
 use proof_concierge::accounts::devices::DeviceKind;
@@ -202,6 +204,21 @@ async fn nothing_is_concluded_from_rows_that_a_crash_took_back() {
     desk.settled().await;
     assert_eq!(desk.deliveries(concluded).await, 0);
     assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (3, 2), "two questions, and a call that rings");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_read_models_show_does_not_wait_for_what_stops_them() {
+    let desk = desk().await;
+    let quiet = desk.node_with(|config| config.roles.reactions = false).await;
+    let query = quiet.opened_by("d-1").await;
+    // Nobody opened it, so its partition, which is also the other's, is stopped from here on.
+    desk.append_orphan(QueryId::new(query.get() + i64::from(PARTITIONS))).await;
+    eventually(LIMIT, async || desk.count("projection_dead_letters").await, |stopped| *stopped > 0).await;
+    let _node = desk.node().await;
+    eventually(LIMIT, async || desk.deliveries("state = 'sent'").await, |sent| *sent == 2).await;
+    assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (1, 1));
+    let waiting = "state = 'pending' and target = 'donor' and due_at > now() + interval '5 seconds'";
+    eventually(LIMIT, async || desk.deliveries(waiting).await, |waiting| *waiting == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
