@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::audience::{Audiences, Whole};
-use super::carry::{FRESH_WITHIN, skipped, unknown};
+use super::carry::{ASK_AGAIN, FRESH_WITHIN, skipped, unknown};
 use super::store::{Delivery, Store, Verdict};
 use super::target::Target;
 use super::work::{POLL, settle, something_new, word};
@@ -19,8 +19,9 @@ use crate::clock;
 /// How many audiences are looked up at once.
 const GROUP: usize = 256;
 
-/// After how long somebody else may take what was taken here.
-const LEASE: Duration = Duration::from_mins(1);
+/// After how long somebody else may take what was taken here: longer than it takes to find out whom it is for, and not so
+/// long that a phone whose node died need not ring any more.
+const LEASE: Duration = Duration::from_secs(10);
 
 /// Spreads deliveries on one node.
 pub(super) struct Spreader {
@@ -41,7 +42,8 @@ impl Spreader {
             if !taken.is_empty()
                 && let Err(error) = self.spread(&taken).await
             {
-                warn!(error = &error as &dyn std::error::Error, "Cannot find out who is to be told; tried again later");
+                warn!(error = &error as &dyn std::error::Error, "Cannot find out who is to be told; tried again soon");
+                self.put_off(&taken).await;
             }
             if taken.len() < GROUP {
                 stop.run_until_cancelled(something_new(&mut planned, POLL)).await;
@@ -62,6 +64,15 @@ impl Spreader {
             self.planned.send_replace(());
         }
         Ok(())
+    }
+
+    /// Gives back what could not be spread. If that fails too, somebody takes it after the lease.
+    async fn put_off(&self, deliveries: &[Delivery]) {
+        let again: Vec<_> =
+            deliveries.iter().map(|delivery| (delivery, Verdict::NotYet { after: ASK_AGAIN })).collect();
+        if let Err(error) = self.store.record_all(&again).await {
+            warn!(error = &error as &dyn std::error::Error, "Cannot put the deliveries off");
+        }
     }
 
     /// What becomes of each delivery.

@@ -222,6 +222,20 @@ async fn what_the_read_models_show_does_not_wait_for_what_stops_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_to_be_told_is_asked_again_soon_after_the_database_failed() {
+    let desk = desk().await;
+    desk.execute("alter table devices rename to lost_devices").await;
+    let node = desk.node().await;
+    node.opened_by("d-1").await;
+    let put_off = "state = 'pending' and target = 'all-staff' and attempts = 0
+        and due_at between created_at + interval '500 milliseconds' and now() + interval '2 seconds'";
+    eventually(LIMIT, async || desk.deliveries(put_off).await, |put_off| *put_off == 2).await;
+    desk.execute("alter table lost_devices rename to devices").await;
+    desk.settled().await;
+    assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_note_that_waited_too_long_is_not_shown() {
     let desk = desk().await;
     let node = desk.node().await;
