@@ -99,17 +99,16 @@ impl Store {
              ),
              planned as (
                  insert into deliveries (
-                     position, query_id, effect, channel, target, is_whole, payload, due_at, expires_at,
-                     state, reason, finished_at
+                     position, query_id, effect, channel, target, payload, due_at, expires_at, state, reason, finished_at
                  )
-                 select planned.position, query_id, effect, channel, target, is_whole, payload, now(), expires_at,
+                 select planned.position, query_id, effect, channel, target, payload, now(), expires_at,
                      case when skipped is null then 'pending' else 'skipped' end, skipped,
                      case when skipped is not null then now() end
                  from moved
                  cross join unnest(
-                     $3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::boolean[], $9::jsonb[],
-                     $10::timestamptz[], $11::text[]
-                 ) as planned (position, query_id, effect, channel, target, is_whole, payload, expires_at, skipped)
+                     $3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::jsonb[],
+                     $9::timestamptz[], $10::text[]
+                 ) as planned (position, query_id, effect, channel, target, payload, expires_at, skipped)
                  on conflict (position, effect, target) do nothing
              )
              select exists (select from moved)",
@@ -121,7 +120,6 @@ impl Store {
         .bind(column(rows, |row| row.effect))
         .bind(column(rows, |row| row.channel.as_str()))
         .bind(column(rows, |row| row.target.to_string()))
-        .bind(column(rows, |row| matches!(row.target, Target::Audience(_))))
         .bind(column(rows, |row| sqlx::types::Json(&row.payload)))
         .bind(column(rows, |row| row.expires_at))
         .bind(column(rows, |row| row.skipped.as_deref()))

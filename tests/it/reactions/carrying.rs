@@ -236,6 +236,25 @@ async fn who_is_to_be_told_is_asked_again_soon_after_the_database_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_node_of_the_version_before_plans_is_spread() {
+    let desk = desk().await;
+    let quiet = desk.node_with(|config| config.roles.reactions = false).await;
+    quiet.opened_by("d-1").await;
+    desk.execute(
+        "insert into deliveries (position, query_id, effect, channel, target, payload, due_at)
+         select position, query_id, 0, 'push', 'all-staff',
+             jsonb_build_object('at', recorded_at, 'push', jsonb_build_object('kind', 'query_opened')), now()
+         from events
+         where event_type = 'QueryOpened'",
+    )
+    .await;
+    let _node = desk.node().await;
+    desk.settled().await;
+    assert_eq!(desk.notes().await.len(), 1);
+    assert_eq!(desk.deliveries("target = 'all-staff' and channel = 'push'").await, 0, "a row for each device instead");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_note_that_waited_too_long_is_not_shown() {
     let desk = desk().await;
     let node = desk.node().await;
