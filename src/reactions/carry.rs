@@ -101,8 +101,8 @@ impl Carrier {
                 self.push(device, || note(Reader::Staff, alert, &facts)).await
             }
             (Matter::Push(alert), Target::DonorDevice(id)) => {
-                let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
-                let device = devices.into_iter().find(|device| device.id == id);
+                let devices = self.devices.of_donors(&[(&query.donor_id, query.donor_session)]).await?;
+                let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
                 self.push(device, || note(Reader::Donor, alert, &facts)).await
             }
