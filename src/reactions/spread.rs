@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::audience::{Audiences, Whole};
 use super::carry::{ASK_AGAIN, FRESH_WITHIN, skipped, unknown};
-use super::store::{Delivery, Store, Verdict};
+use super::store::{Delivery, Due, Store, Verdict};
 use super::target::Target;
 use super::work::{POLL, settle, something_new, word};
 use crate::clock;
@@ -35,7 +35,7 @@ impl Spreader {
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut planned = self.planned.subscribe();
         while !stop.is_cancelled() {
-            let taken = self.store.take_whole(GROUP, LEASE).await.unwrap_or_else(|error| {
+            let taken = self.store.take(Due::Whole, GROUP, LEASE).await.unwrap_or_else(|error| {
                 warn!(error = &error as &dyn std::error::Error, "Cannot read the deliveries");
                 Vec::new()
             });
