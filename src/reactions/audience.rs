@@ -22,13 +22,13 @@ use super::target::Target;
 use crate::accounts::User;
 
 /// Something that is for an audience.
-pub(super) struct Whole {
+pub(super) struct Whole<'a> {
     /// The fact it follows from.
     pub(super) position: Position,
     /// The query it is about; the place of a chat.
     pub(super) query: QueryId,
     pub(super) to: Audience,
-    pub(super) payload: Payload,
+    pub(super) payload: &'a Payload,
 }
 
 /// Looks audiences up.
@@ -49,7 +49,10 @@ impl Audiences {
 
     /// What becomes of each: whom it is for, that it is for nobody any more, or that the read models do not show its fact
     /// within the given time. One that they show does not wait for others that they do not.
-    pub(super) async fn verdicts(&self, wholes: &[&Whole], patience: Duration) -> Result<Vec<Verdict>, sqlx::Error> {
+    pub(super) async fn verdicts(&self, wholes: &[Whole<'_>], patience: Duration) -> Result<Vec<Verdict>, sqlx::Error> {
+        if wholes.is_empty() {
+            return Ok(Vec::new());
+        }
         self.wait(wholes, patience).await;
         let rows = self.rows(wholes).await?;
         let devices = self.devices(wholes, &rows).await?;
@@ -57,7 +60,7 @@ impl Audiences {
     }
 
     /// Waits for the read models to have all of these facts, but not for long. The rows then tell which facts they have.
-    async fn wait(&self, wholes: &[&Whole], patience: Duration) {
+    async fn wait(&self, wholes: &[Whole<'_>], patience: Duration) {
         let mut newest: BTreeMap<Partition, Position> = BTreeMap::new();
         for whole in wholes {
             let position = newest.entry(Partition::of(whole.query)).or_default();
@@ -68,14 +71,14 @@ impl Audiences {
             .await;
     }
 
-    async fn rows(&self, wholes: &[&Whole]) -> Result<HashMap<QueryId, QueryRow>, sqlx::Error> {
+    async fn rows(&self, wholes: &[Whole<'_>]) -> Result<HashMap<QueryId, QueryRow>, sqlx::Error> {
         let ids: BTreeSet<QueryId> = wholes.iter().map(|whole| whole.query).collect();
         let rows = queries::of_ids_or_deleted(&self.carrier.reads, &Vec::from_iter(ids)).await?;
         Ok(rows.into_iter().map(|row| (row.query_id, row)).collect())
     }
 
     /// The devices of all whom the notes of a group may be for.
-    async fn devices(&self, wholes: &[&Whole], rows: &HashMap<QueryId, QueryRow>) -> Result<Devices, sqlx::Error> {
+    async fn devices(&self, wholes: &[Whole<'_>], rows: &HashMap<QueryId, QueryRow>) -> Result<Devices, sqlx::Error> {
         let (mut people, mut sessions) = (BTreeSet::new(), BTreeMap::new());
         for whole in wholes.iter().filter(|whole| matches!(whole.payload.matter, Matter::Push(_))) {
             let row = rows.get(&whole.query);
@@ -102,7 +105,7 @@ impl Audiences {
     }
 
     /// Whom a delivery is for now, if there is still a reason for it.
-    fn targets(&self, whole: &Whole, row: Option<&QueryRow>, devices: &Devices) -> Verdict {
+    fn targets(&self, whole: &Whole<'_>, row: Option<&QueryRow>, devices: &Devices) -> Verdict {
         if let Some(verdict) = self.carrier.prevented(whole.query, whole.position, &whole.payload.matter, row) {
             return verdict;
         }

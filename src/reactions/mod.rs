@@ -111,8 +111,7 @@ impl Reactions {
         }
         let timers = Timers::new(self.pool.clone(), self.log.clone(), dispatcher);
         tasks.spawn(timers.run(self.planned.subscribe(), stop.clone()));
-        let planner = Planner::new(self.log.clone(), bus, self.relaxed.clone(), self.planned.clone());
-        let planner = planner.spreading(Audiences::new(carrier.clone()));
+        let planner = Planner::new(bus, carrier.clone(), self.relaxed.clone(), self.planned.clone());
         let until = stop.clone();
         tasks.spawn(async move { lease::hold(&database, Duty::Planner, &until, || planner.run()).await });
         tasks.spawn(sweep(Store::new(self.pool.clone()), stop.clone()));

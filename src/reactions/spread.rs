@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use aggregates::policy::Audience;
 use metrics::counter;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,7 @@ use tracing::warn;
 
 use super::audience::{Audiences, Whole};
 use super::carry::{ASK_AGAIN, FRESH_WITHIN, skipped, unknown};
+use super::plan::Payload;
 use super::store::{Delivery, Due, Store, Verdict};
 use super::target::Target;
 use super::work::{POLL, settle, something_new, word};
@@ -77,19 +79,24 @@ impl Spreader {
 
     /// What becomes of each delivery.
     async fn verdicts(&self, deliveries: &[Delivery]) -> Result<Vec<Verdict>, sqlx::Error> {
-        let read: Vec<Result<Whole, Verdict>> = deliveries.iter().map(whole).collect();
-        let wholes: Vec<&Whole> = read.iter().flatten().collect();
+        let read: Vec<Result<(Audience, Payload), Verdict>> = deliveries.iter().map(read).collect();
+        let mut wholes = Vec::with_capacity(read.len());
+        for (Delivery { position, query, .. }, read) in deliveries.iter().zip(&read) {
+            if let Ok((to, payload)) = read {
+                wholes.push(Whole { position: *position, query: *query, to: *to, payload });
+            }
+        }
         let mut found = self.audiences.verdicts(&wholes, FRESH_WITHIN).await?.into_iter();
-        Ok(read.into_iter().map(|read| read.err().or_else(|| found.next()).unwrap_or_else(unknown)).collect())
+        Ok(read.into_iter().filter_map(|read| read.err().or_else(|| found.next())).collect())
     }
 }
 
-/// Reads a row whose audience can be looked up; for any other, what becomes of it.
-fn whole(delivery: &Delivery) -> Result<Whole, Verdict> {
+/// Reads for whom a row is and what it is about, if its audience can be looked up; for any other, what becomes of it.
+fn read(delivery: &Delivery) -> Result<(Audience, Payload), Verdict> {
     if delivery.expires_at.is_some_and(|end| end <= clock::now()) {
         return Err(skipped("too late"));
     }
     let Some(Target::Audience(to)) = Target::parse(&delivery.target) else { return Err(unknown()) };
     let payload = serde_json::from_value(delivery.payload.clone()).map_err(|_| unknown())?;
-    Ok(Whole { position: delivery.position, query: delivery.query, to, payload })
+    Ok((to, payload))
 }
