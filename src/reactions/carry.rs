@@ -1,7 +1,8 @@
-//! Carries one delivery: looks whether there is still a reason for it, finds out who is meant, writes it and sends it.
+//! Carries one delivery to the one device, mailbox or room it is for: looks whether there is still a reason for it, writes
+//! it and sends it.
 //!
-//! Everything is looked up at the time of sending, from read models that have the fact it is about: whoever holds the
-//! query now hears of it, a donor who was erased is in no letter, and a call that is over rings nowhere.
+//! What it says is looked up at the time of sending, from read models that have the fact it is about: a donor who was
+//! erased is in no letter, and a call that is over rings nowhere. For whom it is was found out before, in `audience`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -68,8 +68,8 @@ pub struct Reactions {
 
 impl Reactions {
     /// Reactions whose sendings are recorded through a pool whose commits are durable. What is planned and spread, and
-    /// would be again, goes through the `relaxed` one, whose commits do not wait for the disk: a sending that is recorded
-    /// makes durable all that was written before it.
+    /// would be again, goes through the `relaxed` one, whose commits do not wait for the disk: a worker that takes a
+    /// delivery, before it sends anything, makes durable all that was written before.
     pub fn new(log: Log, pool: PgPool, relaxed: PgPool) -> Self {
         Self { log, pool, relaxed, planned: watch::Sender::new(()), trouble: watch::Sender::new(None) }
     }
