@@ -163,23 +163,8 @@ impl Devices {
         Ok(())
     }
 
-    /// The devices of a donor in one session, the ones seen last first. The session is the one that the query was opened
+    /// The devices of donors, each in one session, the ones seen last first. The session is the one that a query was opened
     /// in, as its first fact and its row say.
-    pub async fn of_donor(&self, donor: &DonorId, session: DonorSession) -> sqlx::Result<Vec<Device>> {
-        let rows = sqlx::query(
-            "select id, kind, value
-             from devices
-             where donor_id = $1 and donor_session = $2
-             order by last_seen_at desc",
-        )
-        .bind(donor.as_str())
-        .bind(session.0)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(device).collect()
-    }
-
-    /// The devices of many donors, each in one session.
     pub async fn of_donors(&self, donors: &[(&DonorId, DonorSession)]) -> sqlx::Result<Vec<(DonorSession, Device)>> {
         let rows = sqlx::query(
             "select d.donor_session, d.id, d.kind, d.value

@@ -1,3 +1,5 @@
+//! What clients are told when something is refused or fails.
+
 use std::time::Duration;
 
 use aggregates::donor_query::DonorQueryError;

@@ -61,7 +61,7 @@ impl Checkpoints {
     }
 }
 
-/// How far all read models got, per partition.
+/// How far all read models of this version got, per partition.
 pub(super) async fn marks(pool: &PgPool) -> Result<Vec<(Partition, Mark)>, sqlx::Error> {
     let rows = sqlx::query(
         "select c.partition,
@@ -71,8 +71,10 @@ pub(super) async fn marks(pool: &PgPool) -> Result<Vec<(Partition, Mark)>, sqlx:
                 where d.partition = c.partition
             ) as stopped
          from public.projection_checkpoints c
+         where c.projection = any($1)
          group by c.partition",
     )
+    .bind(Projection::ALL.iter().map(|projection| projection.name()).collect::<Vec<_>>())
     .fetch_all(pool)
     .await?;
     rows.iter()

@@ -30,7 +30,7 @@ pub struct Freshness {
 struct Inner {
     log: Log,
     pool: PgPool,
-    marks: Vec<watch::Sender<Mark>>,
+    marks: Vec<watch::Sender<Known>>,
     walked: watch::Sender<Position>,
     looked: Mutex<Option<Instant>>,
 }
@@ -44,10 +44,18 @@ pub(super) struct Mark {
     pub(super) stopped: bool,
 }
 
+/// What is known of a partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    mark: Mark,
+    /// Up to where its facts were applied once: further than they are if the database lost some.
+    once: Position,
+}
+
 impl Freshness {
     /// Knows nothing yet; `pool` is asked when nobody else tells.
     pub fn new(log: Log, pool: PgPool) -> Self {
-        let marks = Partition::all().map(|_| watch::Sender::new(Mark::default())).collect();
+        let marks = Partition::all().map(|_| watch::Sender::new(Known::default())).collect();
         let inner = Inner { log, pool, marks, walked: watch::Sender::new(Position::START), looked: Mutex::new(None) };
         Self { inner: Arc::new(inner) }
     }
@@ -58,7 +66,7 @@ impl Freshness {
         let deadline = Instant::now() + limit;
         let mut marks = self.mark(partition).subscribe();
         loop {
-            let mark = *marks.borrow_and_update();
+            let Known { mark, .. } = *marks.borrow_and_update();
             if mark.applied >= position {
                 return true;
             }
@@ -84,6 +92,7 @@ impl Freshness {
         if timeout_at(deadline.min(Instant::now() + PATIENCE), walked.wait_for(|walked| *walked >= position))
             .await
             .is_ok()
+            && self.lost().is_none()
         {
             return true;
         }
@@ -105,7 +114,8 @@ impl Freshness {
 
     /// Everything up to here is applied, except in partitions that are stopped.
     pub fn applied(&self) -> Position {
-        *self.inner.walked.borrow()
+        let walked = *self.inner.walked.borrow();
+        self.lost().map_or(walked, |kept| kept.min(walked))
     }
 
     /// For how long the first fact that is not applied has been in the log; zero if all are.
@@ -114,11 +124,6 @@ impl Freshness {
         let age = waiting.first().map(|fact| clock::now() - fact.recorded_at);
         // A database whose clock is ahead makes a negative age.
         Ok(age.and_then(|age| age.to_std().ok()).unwrap_or_default())
-    }
-
-    /// Follows [`Self::applied`].
-    pub fn watch_applied(&self) -> watch::Receiver<Position> {
-        self.inner.walked.subscribe()
     }
 
     /// Takes note that everything up to a position is applied. Called by whoever walks all facts in order and waits for
@@ -130,7 +135,7 @@ impl Freshness {
     /// Whether a read model could not apply a fact of a partition and waits for an operator, so that nobody else should
     /// wait for it.
     pub fn is_stopped(&self, partition: Partition) -> bool {
-        self.mark(partition).borrow().stopped
+        self.mark(partition).borrow().mark.stopped
     }
 
     /// The partitions that are stopped; for `/health`.
@@ -138,16 +143,32 @@ impl Freshness {
         Partition::all().filter(|partition| self.is_stopped(*partition)).collect()
     }
 
-    /// Takes note of what a projector did, and wakes who waits for it. Never goes back.
+    /// Takes note of what a projector did, and wakes who waits for it. Never goes back: news may overtake each other.
     pub(super) fn note(&self, partition: Partition, mark: Mark) {
         self.mark(partition).send_if_modified(|known| {
-            let changed = known.stopped != mark.stopped;
-            known.stopped = mark.stopped;
-            raise(&mut known.applied, mark.applied) || changed
+            let changed = known.mark.stopped != mark.stopped;
+            known.mark.stopped = mark.stopped;
+            raise(&mut known.once, mark.applied);
+            raise(&mut known.mark.applied, mark.applied) || changed
         });
     }
 
-    /// Tells the other nodes.
+    /// What is believed at the moment, for [`Self::compare`].
+    pub(super) fn believed(&self) -> Vec<Position> {
+        self.inner.marks.iter().map(|known| known.borrow().mark.applied).collect()
+    }
+
+    /// Takes note of a checkpoint that was read after something was [believed](Self::believed). Every announcement follows
+    /// its commit, so a checkpoint before what was believed is one that the database lost in a crash; only such a one
+    /// goes back.
+    pub(super) fn compare(&self, believed: &[Position], partition: Partition, mark: Mark) {
+        if mark.applied < believed[usize::from(partition.0)] {
+            self.mark(partition).send_modify(|known| known.mark.applied = mark.applied);
+        }
+        self.note(partition, mark);
+    }
+
+    /// Tells the other nodes. With no marks at all, they look for themselves.
     pub(super) fn announce(bus: &Bus, marks: &[(Partition, Mark)]) {
         let body: Vec<_> = marks.iter().map(|(partition, mark)| (partition, mark.applied, mark.stopped)).collect();
         if let Ok(body) = serde_json::to_vec(&body) {
@@ -165,9 +186,12 @@ impl Freshness {
         let mut head = Position::START;
         while let Some(Some(signal)) = shutdown.run_until_cancelled(signals.next()).await {
             let marks: Vec<(Partition, Position, bool)> = serde_json::from_slice(&signal.body).unwrap_or_default();
+            if marks.is_empty() {
+                self.look(Duration::ZERO).await;
+            }
             for (partition, applied, stopped) in marks {
                 let Some(mark) = self.inner.marks.get(usize::from(partition.0)) else { continue };
-                let known = mark.borrow().applied.max(head);
+                let known = mark.borrow().mark.applied.max(head);
                 if applied > known {
                     head = self.inner.log.head().await.unwrap_or(head);
                 }
@@ -184,16 +208,24 @@ impl Freshness {
         if looked.is_some_and(|at| at.elapsed() < at_most_every) {
             return false;
         }
+        let believed = self.believed();
         let look = timeout(Duration::from_secs(1), checkpoints::marks(&self.inner.pool));
         let Ok(Ok(marks)) = look.await else { return false };
         for (partition, mark) in marks {
-            self.note(partition, mark);
+            self.compare(&believed, partition, mark);
         }
         *looked = Some(Instant::now());
         true
     }
 
-    fn mark(&self, partition: Partition) -> &watch::Sender<Mark> {
+    /// The least that was kept of a partition of which the database lost what was applied, until that is applied again.
+    fn lost(&self) -> Option<Position> {
+        let known = self.inner.marks.iter().map(|known| *known.borrow());
+        let lost = known.filter(|Known { mark, once }| !mark.stopped && mark.applied < *once);
+        lost.map(|known| known.mark.applied).min()
+    }
+
+    fn mark(&self, partition: Partition) -> &watch::Sender<Known> {
         &self.inner.marks[usize::from(partition.0)]
     }
 }

@@ -175,13 +175,14 @@ impl Projector {
         if retried > 0 {
             warn!(retried, "Trying again what {retried} read models could not apply");
         }
+        let believed = self.freshness.believed();
         let checkpoints = Checkpoints::load(&self.pool).await?;
-        let marks: Vec<_> =
-            partitions.iter().map(|p| (*p, Mark { applied: checkpoints.least(*p), stopped: false })).collect();
-        for (partition, mark) in &marks {
-            self.freshness.note(*partition, *mark);
+        for partition in partitions {
+            let mark = Mark { applied: checkpoints.least(*partition), stopped: false };
+            self.freshness.compare(&believed, *partition, mark);
         }
-        Freshness::announce(&self.bus, &marks);
+        // Whoever begins does so perhaps because the database crashed and lost what had been announced.
+        Freshness::announce(&self.bus, &[]);
         gauge!("projection_dead_letters").set(0.0);
         Ok(checkpoints)
     }

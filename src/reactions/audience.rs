@@ -15,20 +15,20 @@ use aggregates::recorded::{Partition, Position};
 use futures_util::future::join_all;
 use projections::queries::{self, QueryRow};
 
-use super::carry::{ASK_AGAIN, ASK_AGAIN_STOPPED, Carrier, prevented, skipped, unknown};
+use super::carry::{Carrier, skipped, unknown};
 use super::plan::{Matter, Payload};
 use super::store::Verdict;
 use super::target::Target;
 use crate::accounts::User;
 
 /// Something that is for an audience.
-pub(super) struct Whole {
+pub(super) struct Whole<'a> {
     /// The fact it follows from.
     pub(super) position: Position,
     /// The query it is about; the place of a chat.
     pub(super) query: QueryId,
     pub(super) to: Audience,
-    pub(super) payload: Payload,
+    pub(super) payload: &'a Payload,
 }
 
 /// Looks audiences up.
@@ -48,42 +48,37 @@ impl Audiences {
     }
 
     /// What becomes of each: whom it is for, that it is for nobody any more, or that the read models do not show its fact
-    /// within the given time.
-    pub(super) async fn verdicts(&self, wholes: &[&Whole], patience: Duration) -> Result<Vec<Verdict>, sqlx::Error> {
-        let late = self.late(wholes, patience).await;
+    /// within the given time. One that they show does not wait for others that they do not.
+    pub(super) async fn verdicts(&self, wholes: &[Whole<'_>], patience: Duration) -> Result<Vec<Verdict>, sqlx::Error> {
+        if wholes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.wait(wholes, patience).await;
         let rows = self.rows(wholes).await?;
         let devices = self.devices(wholes, &rows).await?;
-        let decide = |whole: &&Whole| match late.get(&Partition::of(whole.query)) {
-            Some(after) => Verdict::NotYet { after: *after },
-            None => self.targets(whole, rows.get(&whole.query), &devices),
-        };
-        Ok(wholes.iter().map(decide).collect())
+        Ok(wholes.iter().map(|whole| self.targets(whole, rows.get(&whole.query), &devices)).collect())
     }
 
-    /// The partitions whose read models do not have all of these facts in time, each with the pause before asking again.
-    async fn late(&self, wholes: &[&Whole], patience: Duration) -> BTreeMap<Partition, Duration> {
+    /// Waits for the read models to have all of these facts, but not for long. The rows then tell which facts they have.
+    async fn wait(&self, wholes: &[Whole<'_>], patience: Duration) {
         let mut newest: BTreeMap<Partition, Position> = BTreeMap::new();
         for whole in wholes {
             let position = newest.entry(Partition::of(whole.query)).or_default();
             *position = whole.position.max(*position);
         }
         let freshness = &self.carrier.freshness;
-        let reached = newest.into_iter().map(async |(partition, position)| {
-            let is_late = !freshness.reached(partition, position, patience).await;
-            let pause = if freshness.is_stopped(partition) { ASK_AGAIN_STOPPED } else { ASK_AGAIN };
-            is_late.then_some((partition, pause))
-        });
-        join_all(reached).await.into_iter().flatten().collect()
+        join_all(newest.into_iter().map(|(partition, position)| freshness.reached(partition, position, patience)))
+            .await;
     }
 
-    async fn rows(&self, wholes: &[&Whole]) -> Result<HashMap<QueryId, QueryRow>, sqlx::Error> {
+    async fn rows(&self, wholes: &[Whole<'_>]) -> Result<HashMap<QueryId, QueryRow>, sqlx::Error> {
         let ids: BTreeSet<QueryId> = wholes.iter().map(|whole| whole.query).collect();
-        let rows = queries::of_ids(&self.carrier.reads, &Vec::from_iter(ids)).await?;
+        let rows = queries::of_ids_or_deleted(&self.carrier.reads, &Vec::from_iter(ids)).await?;
         Ok(rows.into_iter().map(|row| (row.query_id, row)).collect())
     }
 
     /// The devices of all whom the notes of a group may be for.
-    async fn devices(&self, wholes: &[&Whole], rows: &HashMap<QueryId, QueryRow>) -> Result<Devices, sqlx::Error> {
+    async fn devices(&self, wholes: &[Whole<'_>], rows: &HashMap<QueryId, QueryRow>) -> Result<Devices, sqlx::Error> {
         let (mut people, mut sessions) = (BTreeSet::new(), BTreeMap::new());
         for whole in wholes.iter().filter(|whole| matches!(whole.payload.matter, Matter::Push(_))) {
             let row = rows.get(&whole.query);
@@ -110,9 +105,9 @@ impl Audiences {
     }
 
     /// Whom a delivery is for now, if there is still a reason for it.
-    fn targets(&self, whole: &Whole, row: Option<&QueryRow>, devices: &Devices) -> Verdict {
-        if let Some(why) = prevented(&whole.payload.matter, row) {
-            return skipped(why);
+    fn targets(&self, whole: &Whole<'_>, row: Option<&QueryRow>, devices: &Devices) -> Verdict {
+        if let Some(verdict) = self.carrier.prevented(whole.query, whole.position, &whole.payload.matter, row) {
+            return verdict;
         }
         let staff = self.staff_of(whole.to, row);
         let targets: Vec<Target> = match (&whole.payload.matter, staff) {

@@ -1,15 +1,16 @@
-//! Carries one delivery: looks whether there is still a reason for it, finds out who is meant, writes it and sends it.
+//! Carries one delivery to the one device, mailbox or room it is for: looks whether there is still a reason for it, writes
+//! it and sends it.
 //!
-//! Everything is looked up at the time of sending, from read models that have the fact it is about: whoever holds the
-//! query now hears of it, a donor who was erased is in no letter, and a call that is over rings nowhere.
+//! What it says is looked up at the time of sending, from read models that have the fact it is about: a donor who was
+//! erased is in no letter, and a call that is over rings nowhere. For whom it is was found out before, in `audience`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregates::ids::{CallId, MessageId, UserId};
+use aggregates::ids::{CallId, MessageId, QueryId, UserId};
 use aggregates::personal::Personal;
 use aggregates::policy::{Alert, Letter};
-use aggregates::recorded::Partition;
+use aggregates::recorded::{Partition, Position};
 use aggregates::vocabulary::QueryStatus;
 use chrono::{DateTime, Utc};
 use projections::queries::QueryRow;
@@ -71,8 +72,7 @@ impl Carrier {
         let Ok(payload) = serde_json::from_value::<Payload>(delivery.payload.clone()) else { return unknown() };
         let partition = Partition::of(delivery.query);
         if !self.freshness.reached(partition, delivery.position, FRESH_WITHIN).await {
-            let is_stopped = self.freshness.is_stopped(partition);
-            return Verdict::NotYet { after: if is_stopped { ASK_AGAIN_STOPPED } else { ASK_AGAIN } };
+            return self.not_yet(delivery.query);
         }
         self.try_to(delivery, target, &payload).await.unwrap_or_else(|error| {
             warn!(
@@ -85,14 +85,14 @@ impl Carrier {
 
     async fn try_to(&self, delivery: &Delivery, target: Target, payload: &Payload) -> Result<Verdict, sqlx::Error> {
         if let (Matter::Room(RoomMatter::CloseRoom), Target::Room(call)) = (&payload.matter, target) {
-            return self.close_room(call).await;
+            return self.close_room(delivery, call).await;
         }
         if let Matter::Push(Alert::ChatMessagePosted { message }) = payload.matter {
-            return self.tell_colleague(target, message, payload.at).await;
+            return self.tell_colleague(delivery, target, message, payload.at).await;
         }
-        let query = queries::find(&self.reads, delivery.query).await?;
-        if let Some(why) = prevented(&payload.matter, query.as_ref()) {
-            return Ok(skipped(why));
+        let query = queries::of_ids_or_deleted(&self.reads, &[delivery.query]).await?.pop();
+        if let Some(verdict) = self.prevented(delivery.query, delivery.position, &payload.matter, query.as_ref()) {
+            return Ok(verdict);
         }
         let Some(query) = query else { return Ok(unknown()) };
         match (&payload.matter, target) {
@@ -102,8 +102,8 @@ impl Carrier {
                 self.push(device, || note(Reader::Staff, alert, &facts)).await
             }
             (Matter::Push(alert), Target::DonorDevice(id)) => {
-                let devices = self.devices.of_donor(&query.donor_id, query.donor_session).await?;
-                let device = devices.into_iter().find(|device| device.id == id);
+                let devices = self.devices.of_donors(&[(&query.donor_id, query.donor_session)]).await?;
+                let device = devices.into_iter().map(|(_, device)| device).find(|device| device.id == id);
                 let facts = compose::facts(self, &payload.matter, payload.at, &query, delivery.position).await?;
                 self.push(device, || note(Reader::Donor, alert, &facts)).await
             }
@@ -129,16 +129,19 @@ impl Carrier {
     /// Tells a staff member what a colleague said to them.
     async fn tell_colleague(
         &self,
+        delivery: &Delivery,
         target: Target,
         message: MessageId,
         at: DateTime<Utc>,
     ) -> Result<Verdict, sqlx::Error> {
         match target {
             Target::StaffDevice(reader, id) => {
-                let facts = compose::message_facts(self, message, Some(reader)).await?;
-                let Some(said) = facts.filter(|said| said.content != Personal::Erased(true).as_str()) else {
-                    return Ok(skipped("the message was erased"));
+                let Some(said) = compose::message_facts(self, message, Some(reader)).await? else {
+                    return Ok(self.not_yet(delivery.query));
                 };
+                if said.content == Personal::Erased(true).as_str() {
+                    return Ok(skipped("the message was erased"));
+                }
                 let device = self.device_of_staff(reader, id).await?;
                 self.push(device, || note_from_colleague(message, &said, at)).await
             }
@@ -161,8 +164,8 @@ impl Carrier {
         Ok(verdict(outcome))
     }
 
-    async fn close_room(&self, call: CallId) -> Result<Verdict, sqlx::Error> {
-        let Some(call) = calls::find(&self.reads, call).await? else { return Ok(skipped("there is no such call")) };
+    async fn close_room(&self, delivery: &Delivery, call: CallId) -> Result<Verdict, sqlx::Error> {
+        let Some(call) = calls::find(&self.reads, call).await? else { return Ok(self.not_yet(delivery.query)) };
         let again = |why: String| Verdict::Again { after: Duration::ZERO, why };
         Ok(match self.rooms.close_room(&call.provider, &call.room_name).await {
             Ok(()) | Err(ProviderError::RoomClosed) => Verdict::Sent(None),
@@ -181,24 +184,42 @@ impl Carrier {
     pub(super) fn addressee(&self, id: UserId) -> Option<Arc<User>> {
         self.accounts.find(id).filter(|user| user.is_active)
     }
-}
 
-/// Why nobody is to be told any more, if that is so.
-pub(super) fn prevented(matter: &Matter, query: Option<&QueryRow>) -> Option<&'static str> {
-    if matches!(matter, Matter::Push(Alert::ChatMessagePosted { .. })) {
-        // It is about no query.
-        return None;
+    /// What becomes of a delivery about a fact at a position, if nobody is to be told of it, or not yet.
+    ///
+    /// The read models are written without waiting for the disk: a database that crashes takes back what it had shown a
+    /// moment before. So nothing is concluded from a row that lacks the fact, nor from there being none.
+    pub(super) fn prevented(
+        &self,
+        id: QueryId,
+        position: Position,
+        matter: &Matter,
+        query: Option<&QueryRow>,
+    ) -> Option<Verdict> {
+        if matches!(matter, Matter::Push(Alert::ChatMessagePosted { .. })) {
+            // It is about no query.
+            return None;
+        }
+        let Some(query) = query.filter(|query| query.position >= position) else { return Some(self.not_yet(id)) };
+        outdated(matter, query).map(skipped)
     }
-    let Some(query) = query else { return Some("the query was deleted") };
-    if query.donor == Personal::Erased(true).as_str() {
-        return Some("the donor was erased");
+
+    /// The read models do not show what a delivery is about. It asks again after a pause, a longer one if they are stopped.
+    fn not_yet(&self, query: QueryId) -> Verdict {
+        let is_stopped = self.freshness.is_stopped(Partition::of(query));
+        Verdict::NotYet { after: if is_stopped { ASK_AGAIN_STOPPED } else { ASK_AGAIN } }
     }
-    outdated(matter, query)
 }
 
 /// Why there is no reason any more, if that is so.
 fn outdated(matter: &Matter, query: &QueryRow) -> Option<&'static str> {
     let standing = &query.standing;
+    if standing.deleted {
+        return Some("the query was deleted");
+    }
+    if query.donor == Personal::Erased(true).as_str() {
+        return Some("the donor was erased");
+    }
     let (over, answered) = (Some("the call is over"), Some("the request was answered"));
     match matter {
         Matter::Push(Alert::CallAttached { call, .. }) => over.filter(|_| standing.active_call_id != Some(*call)),

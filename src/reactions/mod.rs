@@ -68,8 +68,8 @@ pub struct Reactions {
 
 impl Reactions {
     /// Reactions whose sendings are recorded through a pool whose commits are durable. What is planned and spread, and
-    /// would be again, goes through the `relaxed` one, whose commits do not wait for the disk: a sending that is recorded
-    /// makes durable all that was written before it.
+    /// would be again, goes through the `relaxed` one, whose commits do not wait for the disk: a worker that takes a
+    /// delivery, before it sends anything, makes durable all that was written before.
     pub fn new(log: Log, pool: PgPool, relaxed: PgPool) -> Self {
         Self { log, pool, relaxed, planned: watch::Sender::new(()), trouble: watch::Sender::new(None) }
     }
@@ -111,8 +111,7 @@ impl Reactions {
         }
         let timers = Timers::new(self.pool.clone(), self.log.clone(), dispatcher);
         tasks.spawn(timers.run(self.planned.subscribe(), stop.clone()));
-        let planner = Planner::new(self.log.clone(), bus, self.relaxed.clone(), self.planned.clone());
-        let planner = planner.spreading(Audiences::new(carrier.clone()));
+        let planner = Planner::new(bus, carrier.clone(), self.relaxed.clone(), self.planned.clone());
         let until = stop.clone();
         tasks.spawn(async move { lease::hold(&database, Duty::Planner, &until, || planner.run()).await });
         tasks.spawn(sweep(Store::new(self.pool.clone()), stop.clone()));

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
 use super::audience::{Audiences, Whole};
+use super::carry::Carrier;
 use super::plan::{Plan, Planned};
 use super::store::{Store, Verdict};
 use super::target::Target;
@@ -39,21 +40,17 @@ pub struct Planner {
     log: Log,
     bus: Bus,
     store: Store,
-    audiences: Option<Audiences>,
+    audiences: Audiences,
     planned: watch::Sender<()>,
 }
 
 impl Planner {
-    /// A planner that writes through a pool. Its commits need not be durable: rows and checkpoint are lost together, and are
-    /// made durable by the first delivery that is taken. `planned` is touched whenever there is something to
-    /// do.
-    pub fn new(log: Log, bus: Bus, pool: PgPool, planned: watch::Sender<()>) -> Self {
-        Self { log, bus, store: Store::new(pool), audiences: None, planned }
-    }
-
-    /// Finds out at once who is meant, where that can be known: most is for nobody, and is then a row that is done.
-    pub(super) fn spreading(self, audiences: Audiences) -> Self {
-        Self { audiences: Some(audiences), ..self }
+    /// A planner that finds out at once who is meant, where that can be known: most is for nobody, and is then a row that is
+    /// done. It writes through a pool whose commits need not be durable: rows and checkpoint are lost together, and are made
+    /// durable by the first delivery that is taken. `planned` is touched whenever there is something to do.
+    pub fn new(bus: Bus, carrier: Carrier, pool: PgPool, planned: watch::Sender<()>) -> Self {
+        let log = carrier.log.clone();
+        Self { log, bus, store: Store::new(pool), audiences: Audiences::new(carrier), planned }
     }
 
     /// Plans whether or not somebody else does too, for ever. Can be dropped at any point.
@@ -91,21 +88,13 @@ impl Planner {
     /// Puts a delivery for each device or person in the place of one for an audience. What cannot be looked up now is kept
     /// whole, and spread later.
     async fn spread(&self, plan: Plan) -> Plan {
-        let Some(audiences) = &self.audiences else { return plan };
-        let whole = |planned: &Planned| match planned.target {
-            Target::Audience(to) => {
-                let (position, query, payload) = (planned.position, planned.query, planned.payload.clone());
-                Some(Whole { position, query, to, payload })
-            }
-            Target::Mailbox(_) | Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_) => None,
-        };
-        let wholes: Vec<Option<Whole>> = plan.deliveries.iter().map(whole).collect();
-        let found = audiences.verdicts(&wholes.iter().flatten().collect::<Vec<_>>(), PATIENCE).await;
-        let Ok(found) = found else { return plan };
+        let wholes: Vec<Whole<'_>> = plan.deliveries.iter().filter_map(whole).collect();
+        let Ok(found) = self.audiences.verdicts(&wholes, PATIENCE).await else { return plan };
         let mut found = found.into_iter();
-        let verdicts = wholes.iter().map(|whole| whole.as_ref().and_then(|_| found.next()));
-        let deliveries =
-            plan.deliveries.into_iter().zip(verdicts).flat_map(|(planned, verdict)| spread(planned, verdict));
+        let deliveries = plan.deliveries.into_iter().flat_map(|planned| {
+            let verdict = whole(&planned).and_then(|_| found.next());
+            spread(planned, verdict)
+        });
         Plan { deliveries: deliveries.collect(), timers: plan.timers }
     }
 
@@ -128,6 +117,15 @@ impl Planner {
             }
         }
         Ok(facts)
+    }
+}
+
+/// What is to be looked up of a delivery; nothing if it is not for an audience.
+fn whole(planned: &Planned) -> Option<Whole<'_>> {
+    let Planned { position, query, target, payload, .. } = planned;
+    match *target {
+        Target::Audience(to) => Some(Whole { position: *position, query: *query, to, payload }),
+        Target::Mailbox(_) | Target::StaffDevice(..) | Target::DonorDevice(_) | Target::Room(_) => None,
     }
 }
 

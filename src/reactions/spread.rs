@@ -4,14 +4,16 @@
 
 use std::time::Duration;
 
+use aggregates::policy::Audience;
 use metrics::counter;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::audience::{Audiences, Whole};
-use super::carry::{FRESH_WITHIN, skipped, unknown};
-use super::store::{Delivery, Store, Verdict};
+use super::carry::{ASK_AGAIN, FRESH_WITHIN, skipped, unknown};
+use super::plan::Payload;
+use super::store::{Delivery, Due, Store, Verdict};
 use super::target::Target;
 use super::work::{POLL, settle, something_new, word};
 use crate::clock;
@@ -19,8 +21,9 @@ use crate::clock;
 /// How many audiences are looked up at once.
 const GROUP: usize = 256;
 
-/// After how long somebody else may take what was taken here.
-const LEASE: Duration = Duration::from_mins(1);
+/// After how long somebody else may take what was taken here: longer than it takes to find out whom it is for, and not so
+/// long that a phone whose node died need not ring any more.
+const LEASE: Duration = Duration::from_secs(10);
 
 /// Spreads deliveries on one node.
 pub(super) struct Spreader {
@@ -34,14 +37,15 @@ impl Spreader {
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut planned = self.planned.subscribe();
         while !stop.is_cancelled() {
-            let taken = self.store.take_whole(GROUP, LEASE).await.unwrap_or_else(|error| {
+            let taken = self.store.take(Due::Whole, GROUP, LEASE).await.unwrap_or_else(|error| {
                 warn!(error = &error as &dyn std::error::Error, "Cannot read the deliveries");
                 Vec::new()
             });
             if !taken.is_empty()
                 && let Err(error) = self.spread(&taken).await
             {
-                warn!(error = &error as &dyn std::error::Error, "Cannot find out who is to be told; tried again later");
+                warn!(error = &error as &dyn std::error::Error, "Cannot find out who is to be told; tried again soon");
+                self.put_off(&taken).await;
             }
             if taken.len() < GROUP {
                 stop.run_until_cancelled(something_new(&mut planned, POLL)).await;
@@ -64,21 +68,35 @@ impl Spreader {
         Ok(())
     }
 
+    /// Gives back what could not be spread. If that fails too, somebody takes it after the lease.
+    async fn put_off(&self, deliveries: &[Delivery]) {
+        let again: Vec<_> =
+            deliveries.iter().map(|delivery| (delivery, Verdict::NotYet { after: ASK_AGAIN })).collect();
+        if let Err(error) = self.store.record_all(&again).await {
+            warn!(error = &error as &dyn std::error::Error, "Cannot put the deliveries off");
+        }
+    }
+
     /// What becomes of each delivery.
     async fn verdicts(&self, deliveries: &[Delivery]) -> Result<Vec<Verdict>, sqlx::Error> {
-        let read: Vec<Result<Whole, Verdict>> = deliveries.iter().map(whole).collect();
-        let wholes: Vec<&Whole> = read.iter().flatten().collect();
+        let read: Vec<Result<(Audience, Payload), Verdict>> = deliveries.iter().map(read).collect();
+        let mut wholes = Vec::with_capacity(read.len());
+        for (Delivery { position, query, .. }, read) in deliveries.iter().zip(&read) {
+            if let Ok((to, payload)) = read {
+                wholes.push(Whole { position: *position, query: *query, to: *to, payload });
+            }
+        }
         let mut found = self.audiences.verdicts(&wholes, FRESH_WITHIN).await?.into_iter();
-        Ok(read.into_iter().map(|read| read.err().or_else(|| found.next()).unwrap_or_else(unknown)).collect())
+        Ok(read.into_iter().filter_map(|read| read.err().or_else(|| found.next())).collect())
     }
 }
 
-/// Reads a row whose audience can be looked up; for any other, what becomes of it.
-fn whole(delivery: &Delivery) -> Result<Whole, Verdict> {
+/// Reads for whom a row is and what it is about, if its audience can be looked up; for any other, what becomes of it.
+fn read(delivery: &Delivery) -> Result<(Audience, Payload), Verdict> {
     if delivery.expires_at.is_some_and(|end| end <= clock::now()) {
         return Err(skipped("too late"));
     }
     let Some(Target::Audience(to)) = Target::parse(&delivery.target) else { return Err(unknown()) };
     let payload = serde_json::from_value(delivery.payload.clone()).map_err(|_| unknown())?;
-    Ok(Whole { position: delivery.position, query: delivery.query, to, payload })
+    Ok((to, payload))
 }

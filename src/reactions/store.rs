@@ -28,6 +28,15 @@ pub(super) struct Store {
     pool: PgPool,
 }
 
+/// Which deliveries are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Those for audiences, of every channel.
+    Whole,
+    /// Those of a channel, each for one device, person or room.
+    Of(Channel),
+}
+
 /// A delivery that a worker has taken.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
@@ -99,17 +108,16 @@ impl Store {
              ),
              planned as (
                  insert into deliveries (
-                     position, query_id, effect, channel, target, is_whole, payload, due_at, expires_at,
-                     state, reason, finished_at
+                     position, query_id, effect, channel, target, payload, due_at, expires_at, state, reason, finished_at
                  )
-                 select planned.position, query_id, effect, channel, target, is_whole, payload, now(), expires_at,
+                 select planned.position, query_id, effect, channel, target, payload, now(), expires_at,
                      case when skipped is null then 'pending' else 'skipped' end, skipped,
                      case when skipped is not null then now() end
                  from moved
                  cross join unnest(
-                     $3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::boolean[], $9::jsonb[],
-                     $10::timestamptz[], $11::text[]
-                 ) as planned (position, query_id, effect, channel, target, is_whole, payload, expires_at, skipped)
+                     $3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::jsonb[],
+                     $9::timestamptz[], $10::text[]
+                 ) as planned (position, query_id, effect, channel, target, payload, expires_at, skipped)
                  on conflict (position, effect, target) do nothing
              )
              select exists (select from moved)",
@@ -121,7 +129,6 @@ impl Store {
         .bind(column(rows, |row| row.effect))
         .bind(column(rows, |row| row.channel.as_str()))
         .bind(column(rows, |row| row.target.to_string()))
-        .bind(column(rows, |row| matches!(row.target, Target::Audience(_))))
         .bind(column(rows, |row| sqlx::types::Json(&row.payload)))
         .bind(column(rows, |row| row.expires_at))
         .bind(column(rows, |row| row.skipped.as_deref()))
@@ -133,29 +140,18 @@ impl Store {
         Ok(moved)
     }
 
-    /// Takes deliveries of a channel that are due, each for one device, person or room, for as long as `lease`.
-    pub(super) async fn take(
-        &self,
-        channel: Channel,
-        at_most: usize,
-        lease: Duration,
-    ) -> Result<Vec<Delivery>, sqlx::Error> {
-        let rows = sqlx::query(&taking("channel = $3 and not is_whole"))
-            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-            .bind(lease.as_secs_f64())
-            .bind(channel.as_str())
-            .fetch_all(&self.pool)
-            .await?;
-        Ok(rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-    }
-
-    /// Takes deliveries that are due, each for an audience.
-    pub(super) async fn take_whole(&self, at_most: usize, lease: Duration) -> Result<Vec<Delivery>, sqlx::Error> {
-        let rows = sqlx::query(&taking("is_whole"))
-            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-            .bind(lease.as_secs_f64())
-            .fetch_all(&self.pool)
-            .await?;
+    /// Takes deliveries that are due, for as long as `lease`.
+    pub(super) async fn take(&self, due: Due, at_most: usize, lease: Duration) -> Result<Vec<Delivery>, sqlx::Error> {
+        let statement = taking(match due {
+            Due::Whole => "is_whole",
+            Due::Of(_) => "channel = $3 and not is_whole",
+        });
+        let mut taking =
+            sqlx::query(&statement).bind(i64::try_from(at_most).unwrap_or(i64::MAX)).bind(lease.as_secs_f64());
+        if let Due::Of(channel) = due {
+            taking = taking.bind(channel.as_str());
+        }
+        let rows = taking.fetch_all(&self.pool).await?;
         Ok(rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
@@ -232,12 +228,11 @@ impl Store {
     }
 
     /// Puts a delivery for each target in the place of one for all of them: all at once, so none is lost or doubled.
-    /// Returns how many were made.
     async fn split(&self, rows: &[(&Delivery, &Target)]) -> Result<u64, sqlx::Error> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let made = sqlx::query(
+        let split: i64 = sqlx::query_scalar(
             "with told as (
                  select *
                  from unnest($1::bigint[], $2::integer[], $3::text[]) as told (id, attempts, target)
@@ -250,21 +245,24 @@ impl Store {
                    and d.attempts = taken.attempts
                    and d.state = 'pending'
                  returning d.id, position, query_id, effect, channel, payload, expires_at, created_at
+             ),
+             made as (
+                 insert into deliveries (
+                     position, query_id, effect, channel, target, payload, due_at, expires_at, created_at
+                 )
+                 select position, query_id, effect, channel, told.target, payload, now(), expires_at, created_at
+                 from wholes
+                 join told using (id)
+                 on conflict (position, effect, target) do nothing
              )
-             insert into deliveries (
-                 position, query_id, effect, channel, target, payload, due_at, expires_at, created_at
-             )
-             select position, query_id, effect, channel, told.target, payload, now(), expires_at, created_at
-             from wholes
-             join told using (id)
-             on conflict (position, effect, target) do nothing",
+             select count(*) from wholes",
         )
         .bind(column(rows, |(delivery, _)| delivery.id))
         .bind(column(rows, |(delivery, _)| delivery.attempts))
         .bind(column(rows, |(_, target)| target.to_string()))
-        .execute(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(made.rows_affected())
+        Ok(split.unsigned_abs())
     }
 
     /// What waits and what failed, by channel.

@@ -38,7 +38,7 @@ impl Channel {
 /// Where a delivery goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
-    /// To whoever that is when it is carried out.
+    /// To whoever that is when it is looked up; then there is a delivery for each in its place.
     Audience(Audience),
     /// To a staff member's mailbox.
     Mailbox(UserId),

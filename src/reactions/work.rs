@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::carry::Carrier;
-use super::store::{Delivery, Store, Verdict};
+use super::store::{Delivery, Due, Store, Verdict};
 use super::target::Channel;
 
 /// How often rows are looked for that nobody told of: retries, and what other nodes planned.
@@ -69,7 +69,7 @@ impl Workers {
     }
 
     async fn take(&self, at_most: usize) -> Vec<Delivery> {
-        self.store.take(self.channel, at_most, LEASE).await.unwrap_or_else(|error| {
+        self.store.take(Due::Of(self.channel), at_most, LEASE).await.unwrap_or_else(|error| {
             warn!(error = &error as &dyn std::error::Error, "Cannot read the deliveries");
             Vec::new()
         })

@@ -97,6 +97,42 @@ async fn news_about_facts_that_are_not_in_the_log_are_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_database_lost_in_a_crash_is_not_said_to_be_applied() {
+    let desk = desk().await;
+    let mut nodes = Nodes::relaying(&desk);
+    nodes.project(&desk).await;
+    let freshness = Freshness::new(desk.log.clone(), desk.database.pool.clone());
+    let (listening, bus, stop) = (freshness.clone(), connect(&desk.config).await, CancellationToken::new());
+    let follow = tokio::spawn(async move { listening.follow(&bus, &stop).await });
+    let position = desk.append_histories([17], 9).await;
+    assert!(freshness.reached_all(position, LIMIT).await);
+    // As after a crash: read models and checkpoints are behind again, and nobody projects yet.
+    drop(nodes);
+    let (instant, mut connection) = (Duration::from_millis(20), desk.database.pool.acquire().await.unwrap());
+    connection
+        .execute(
+            "truncate read.queries, read.query_details, read.messages, read.message_threads, read.calls, read.requests,
+                 read.board, read.board_queries;
+             update projection_checkpoints set position = 0",
+        )
+        .await
+        .unwrap();
+    let begin = async || {
+        desk.bus.publish_signal("applied", "[]".into());
+        freshness.reached(Partition(1), position, instant).await
+    };
+    eventually(LIMIT, begin, |reached| !reached).await;
+    assert!(!freshness.reached_all(position, instant).await);
+    assert_eq!(freshness.applied(), Position::START);
+    let mut nodes = Nodes::relaying(&desk);
+    nodes.project(&desk).await;
+    eventually(LIMIT, async || freshness.applied(), |applied| *applied == position).await;
+    assert!(freshness.reached_all(position, LIMIT).await);
+    rows_equal_replay(&desk).await;
+    follow.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_projectors_at_once_apply_everything_once() {
     let desk = desk().await;
     let mut nodes = Nodes::relaying(&desk);

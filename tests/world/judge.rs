@@ -37,7 +37,7 @@ pub(crate) struct Verdict {
 /// - positions have no gap, every digest verifies, and the stream in NATS is the log;
 /// - the read models are what the log makes of them;
 /// - what every listener folded, staff and donors, is what the desk shows them, with no fact missed or heard twice;
-/// - every effect of every fact was planned once and is recorded as done.
+/// - every effect of every fact was planned once and is recorded as done, and none was skipped for an untrue reason.
 ///
 /// # Errors
 /// Everything that is not so, with the last lines of the nodes' logs.
@@ -307,5 +307,30 @@ async fn check_effects(world: &World, findings: &mut Vec<String>) -> usize {
     }
     let failed = rows.iter().filter(|(.., state)| state != "sent" && state != "skipped");
     findings.extend(failed.map(|row| format!("a delivery ended as {row:?}")));
+    check_excuses(world, findings).await;
     rows.len()
+}
+
+/// Nobody was kept from hearing of something for a reason that the log does not know.
+async fn check_excuses(world: &World, findings: &mut Vec<String>) {
+    let untrue: Vec<(i64, String, String)> = sqlx::query_as(
+        "select d.position, d.target, d.reason
+         from deliveries d
+         join (values
+             ('the query was deleted', '{QueryDeleted}'::text[]),
+             ('the call is over', '{CallDetached}'),
+             ('the request was answered', '{CallRequestAccepted,CallRequestRejected,CallRequestCancelled}')
+         ) as excuses (reason, facts) using (reason)
+         where not exists (
+             select
+             from events e
+             where e.query_id = d.query_id
+               and e.position > d.position
+               and e.event_type = any(excuses.facts)
+         )",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    findings.extend(untrue.iter().map(|row| format!("a delivery was skipped for no reason: {row:?}")));
 }

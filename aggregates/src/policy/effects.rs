@@ -55,9 +55,9 @@ pub enum Audience {
     AllStaff,
     /// One staff member.
     Staff(UserId),
-    /// Whoever holds the query when the effect is carried out; nobody if nobody does.
+    /// Whoever holds the query when the audience is looked up, soon after the fact; nobody if nobody does.
     Holder,
-    /// Whoever holds the query when the effect is carried out; all staff if nobody does.
+    /// Whoever holds the query when the audience is looked up, soon after the fact; all staff if nobody does.
     HolderOrAllStaff,
     /// The donor whose query it is.
     Donor,

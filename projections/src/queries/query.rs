@@ -1,4 +1,4 @@
-//! Questions about donor queries. Deleted ones answer as if they had never been.
+//! Questions about donor queries. Deleted ones answer as if they had never been, unless a question says otherwise.
 //!
 //! A list is read status by status, each from an index that is already in the order of the list, and the few rows of each
 //! are merged. So a page costs the same whatever the table's size, however many statuses are asked for.
@@ -77,6 +77,15 @@ pub async fn find(db: impl PgExecutor<'_>, query: QueryId) -> Result<Option<Quer
 pub async fn of_ids(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Vec<QueryRow>, sqlx::Error> {
     // `not deleted` would let in the indexes of the lists, which suit a plan that was made while the table was empty.
     sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = any($1) and deleted is false"))
+        .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
+        .fetch_all(db)
+        .await
+}
+
+/// The queries with these ids, deleted ones included: whoever concludes something from a row that is absent has to know
+/// that from one whose query was deleted.
+pub async fn of_ids_or_deleted(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Vec<QueryRow>, sqlx::Error> {
+    sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = any($1)"))
         .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
         .fetch_all(db)
         .await

@@ -76,9 +76,9 @@ async fn a_device_belongs_to_the_last_who_registered_it() {
     assert!(registry.of(ada).await.is_empty());
     registry.devices.register_donor(&donor, OWN, DeviceKind::Token, &token(1)).await.unwrap();
     assert!(registry.of(ben).await.is_empty());
-    let devices = registry.devices.of_donor(&donor, OWN).await.unwrap();
-    registry.devices.forget(devices[0].id).await.unwrap();
-    assert!(registry.devices.of_donor(&donor, OWN).await.unwrap().is_empty());
+    let devices = registry.devices.of_donors(&[(&donor, OWN)]).await.unwrap();
+    registry.devices.forget(devices[0].1.id).await.unwrap();
+    assert!(registry.devices.of_donors(&[(&donor, OWN)]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -91,8 +91,11 @@ async fn the_device_that_was_not_seen_for_longest_makes_room() {
         registry.devices.register_donor(&donor, OWN, DeviceKind::Token, &token(100 + number)).await.unwrap();
     }
     assert_eq!(registry.of(ada).await, (2..12).rev().map(token).collect::<Vec<_>>());
-    let devices = registry.devices.of_donor(&donor, OWN).await.unwrap();
-    assert_eq!(devices.iter().map(shown).collect::<Vec<_>>(), (107..112).rev().map(token).collect::<Vec<_>>());
+    let devices = registry.devices.of_donors(&[(&donor, OWN)]).await.unwrap();
+    assert_eq!(
+        devices.iter().map(|(_, device)| shown(device)).collect::<Vec<_>>(),
+        (107..112).rev().map(token).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -100,7 +103,7 @@ async fn whoever_knows_a_donors_id_hears_nothing_of_the_donors_queries() {
     let registry = registry().await;
     let donor = DonorId::new("d-1");
     registry.devices.register_donor(&donor, OTHER, DeviceKind::Token, &token(1)).await.unwrap();
-    assert!(registry.devices.of_donor(&donor, OWN).await.unwrap().is_empty());
+    assert!(registry.devices.of_donors(&[(&donor, OWN)]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ async fn a_donors_device_is_known_from_the_first_question() {
     stranger.patch(&path, &json!({ "fcmToken": OTHER })).await.expect(404);
     let session: uuid::Uuid =
         sqlx::query_scalar("select distinct donor_session from devices").fetch_one(desk.pool()).await.unwrap();
-    let devices = desk.devices().of_donor(&DonorId::new("d-1"), aggregates::people::DonorSession(session)).await;
+    let asked = [(&DonorId::new("d-1"), aggregates::people::DonorSession(session))];
+    let devices = desk.devices().of_donors(&asked).await;
     assert_eq!(devices.unwrap().len(), 2);
     let staff = desk.staff("ada").await;
     for path in [path, "/api/v1/users".to_owned(), "/api/v1/events?after=0".to_owned()] {

@@ -128,6 +128,8 @@ async fn a_deleted_query_is_found_nowhere() {
     desk.given(facts.map(Event::DonorQuery)).await;
     assert_eq!(queries::find(&desk.pool, QUERY).await.unwrap(), None);
     assert_eq!(queries::of_ids(&desk.pool, &[QUERY]).await.unwrap(), []);
+    let even_deleted = queries::of_ids_or_deleted(&desk.pool, &[QUERY]).await.unwrap();
+    assert!(matches!(even_deleted.as_slice(), [row] if row.standing.deleted), "{even_deleted:?}");
     let page = Page::first(10);
     let list = queries::list(&desk.pool, &ListFilter::default(), Order::CreatedDesc, &page).await.unwrap();
     assert_eq!((list.rows, list.total.count), (vec![], 0));

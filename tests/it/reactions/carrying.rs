@@ -1,8 +1,10 @@
 //! What was planned is carried: once if nothing fails, at least once whatever fails.
 
 use aggregates::donor_query::DonorQueryCommand;
+use aggregates::ids::QueryId;
 use aggregates::people::{Role, Staff};
-use chrono::{DateTime, Utc};
+use aggregates::recorded::PARTITIONS;
+use chrono::{DateTime, TimeDelta, Utc};
 use projections::Projection;
 use proof_concierge::accounts::devices::DeviceKind;
 use proof_concierge::config::MailCarrier;
@@ -175,6 +177,81 @@ async fn what_is_not_worth_telling_any_more_is_skipped() {
     desk.settled().await;
     assert_eq!(desk.deliveries("state = 'skipped' and reason = 'the query was deleted'").await, 3);
     assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_concluded_from_rows_that_a_crash_took_back() {
+    let desk = desk().await;
+    let quiet = desk.node_with(|config| config.roles.reactions = false).await;
+    let (absent, older) = (quiet.opened_by("d-1").await, quiet.opened_by("d-2").await);
+    desk.execute("create table earlier as select * from read.queries").await;
+    timers::call(&desk, older, now() + TimeDelta::hours(1)).await;
+    let ringing = format!("read.queries where query_id = {older} and active_call_id is not null");
+    eventually(LIMIT, async || desk.count(&ringing).await, |ringing| *ringing == 1).await;
+    // The database lost its last commits to read models, and everybody still believes what was announced.
+    desk.execute(&format!(
+        "create table later as select * from read.queries;
+         delete from read.queries;
+         insert into read.queries select * from earlier where query_id <> {absent}"
+    ))
+    .await;
+    let _node = desk.node().await;
+    let planned = "reaction_checkpoint where position = (select max(position) from events)";
+    eventually(LIMIT, async || desk.count(planned).await, |planned| *planned == 1).await;
+    let concluded = "state = 'skipped' and reason <> 'nobody to tell'";
+    assert_eq!(desk.deliveries(concluded).await, 0);
+    desk.execute("delete from read.queries; insert into read.queries select * from later").await;
+    desk.settled().await;
+    assert_eq!(desk.deliveries(concluded).await, 0);
+    assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (3, 2), "two questions, and a call that rings");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_read_models_show_does_not_wait_for_what_stops_them() {
+    let desk = desk().await;
+    let quiet = desk.node_with(|config| config.roles.reactions = false).await;
+    let query = quiet.opened_by("d-1").await;
+    // Nobody opened it, so its partition, which is also the other's, is stopped from here on.
+    desk.append_orphan(QueryId::new(query.get() + i64::from(PARTITIONS))).await;
+    eventually(LIMIT, async || desk.count("projection_dead_letters").await, |stopped| *stopped > 0).await;
+    let _node = desk.node().await;
+    eventually(LIMIT, async || desk.deliveries("state = 'sent'").await, |sent| *sent == 2).await;
+    assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (1, 1));
+    let waiting = "state = 'pending' and target = 'donor' and due_at > now() + interval '5 seconds'";
+    eventually(LIMIT, async || desk.deliveries(waiting).await, |waiting| *waiting == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_to_be_told_is_asked_again_soon_after_the_database_failed() {
+    let desk = desk().await;
+    desk.execute("alter table devices rename to lost_devices").await;
+    let node = desk.node().await;
+    node.opened_by("d-1").await;
+    let put_off = "state = 'pending' and target = 'all-staff' and attempts = 0
+        and due_at between created_at + interval '500 milliseconds' and now() + interval '2 seconds'";
+    eventually(LIMIT, async || desk.deliveries(put_off).await, |put_off| *put_off == 2).await;
+    desk.execute("alter table lost_devices rename to devices").await;
+    desk.settled().await;
+    assert_eq!((desk.notes().await.len(), desk.mails().await.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_node_of_the_version_before_plans_is_spread() {
+    let desk = desk().await;
+    let quiet = desk.node_with(|config| config.roles.reactions = false).await;
+    quiet.opened_by("d-1").await;
+    desk.execute(
+        "insert into deliveries (position, query_id, effect, channel, target, payload, due_at)
+         select position, query_id, 0, 'push', 'all-staff',
+             jsonb_build_object('at', recorded_at, 'push', jsonb_build_object('kind', 'query_opened')), now()
+         from events
+         where event_type = 'QueryOpened'",
+    )
+    .await;
+    let _node = desk.node().await;
+    desk.settled().await;
+    assert_eq!(desk.notes().await.len(), 1);
+    assert_eq!(desk.deliveries("target = 'all-staff' and channel = 'push'").await, 0, "a row for each device instead");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

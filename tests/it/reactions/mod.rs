@@ -8,12 +8,12 @@ mod timers;
 use std::time::Duration;
 
 use aggregates::donor_query::DonorQueryCommand;
-use aggregates::ids::{MessageId, QueryId};
+use aggregates::ids::{DonorId, MessageId, QueryId};
 use aggregates::people::{Actor, Role, Staff};
 use aggregates::personal::Personal;
-use aggregates::recorded::Metadata;
+use aggregates::recorded::{Event, Metadata, StreamId};
 use aggregates::staff_chat::StaffChatCommand;
-use aggregates::testing::NOON;
+use aggregates::testing::{NOON, accepted_by};
 use aggregates::vocabulary::MessageType;
 use proof_concierge::accounts::devices::{DeviceKind, Devices};
 use proof_concierge::accounts::{Accounts, NewUser};
@@ -22,6 +22,7 @@ use proof_concierge::config::Config;
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::dispatch::{CommandContext, Dispatcher, Outcome};
 use proof_concierge::integrations::{KeptMail, KeptNote, Outbox};
+use proof_concierge::log::{Append, StreamAppend};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -120,6 +121,20 @@ impl Desk {
         };
         let metadata = Metadata::of(&Actor::Staff(by.as_ref()), "request-1");
         self.dispatcher.chat(command, &CommandContext { metadata, if_match: None, key: None }).await.unwrap();
+    }
+
+    /// Appends a fact about a query that nobody opened, for its donor.
+    async fn append_orphan(&self, query: QueryId) {
+        let stream = StreamId::DonorQuery(query);
+        let events = vec![Event::DonorQuery(accepted_by(&self.ada))];
+        let log = node::log(&self.database);
+        let appended = log.append(Append {
+            streams: vec![StreamAppend { stream, query, expected: 0, events }],
+            subject: DonorId::new("d-9"),
+            metadata: Metadata::of(&Actor::System, "request-1"),
+            key: None,
+        });
+        appended.await.unwrap();
     }
 
     async fn notes(&self) -> Vec<KeptNote> {

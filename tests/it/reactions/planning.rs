@@ -6,23 +6,49 @@ use aggregates::people::Actor;
 use aggregates::policy::{Effect, effects};
 use aggregates::recorded::{Event, Metadata, Position, StreamId};
 use aggregates::testing::{accepted_by, ada, opened};
+use proof_concierge::accounts::Accounts;
+use proof_concierge::accounts::devices::Devices;
+use proof_concierge::database::{self, Purpose};
+use proof_concierge::integrations::Outbox;
+use proof_concierge::integrations::calls::CallRooms;
+use proof_concierge::integrations::mail::Mailer;
+use proof_concierge::integrations::push::Push;
 use proof_concierge::log::{Append, StreamAppend};
-use proof_concierge::reactions::Planner;
+use proof_concierge::projector::Freshness;
+use proof_concierge::reactions::{Carrier, Planner};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::eventually::eventually;
 use crate::support::stream::{Desk, LIMIT, connect, desk};
 
-/// Planners that do not wait for each other's lock. They end with the set.
+/// Planners that do not wait for each other's lock. They end with the set. Nobody projects, so they find nobody out and
+/// write a row for each audience.
 async fn planners(desk: &Desk, count: usize) -> JoinSet<()> {
     let mut planners = JoinSet::new();
     for _ in 0..count {
-        let bus = connect(&desk.config).await;
-        let planner = Planner::new(desk.log.clone(), bus, desk.database.pool.clone(), watch::Sender::new(()));
+        let (bus, carrier) = (connect(&desk.config).await, carrier(desk).await);
+        let planner = Planner::new(bus, carrier, desk.database.pool.clone(), watch::Sender::new(()));
         planners.spawn(async move { planner.run().await });
     }
     planners
+}
+
+async fn carrier(desk: &Desk) -> Carrier {
+    let config = &desk.config;
+    let reads = database::pool(&config.database_url, Purpose::Read, 2).unwrap();
+    let outbox = Outbox::new(reads.clone());
+    Carrier {
+        log: desk.log.clone(),
+        freshness: Freshness::new(desk.log.clone(), reads.clone()),
+        accounts: Accounts::open(reads.clone(), &config.jwt_secret).await.unwrap(),
+        devices: Devices::new(reads.clone()),
+        push: Push::new(&config.push, outbox.clone()).unwrap(),
+        mailer: Mailer::new(&config.mail, outbox).unwrap(),
+        frontend_url: config.mail.frontend_url.clone(),
+        rooms: CallRooms::new(config, reads.clone()).unwrap(),
+        reads,
+    }
 }
 
 async fn planned_up_to(desk: &Desk, position: Position) {
