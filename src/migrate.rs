@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "allow messages without query", include_str!("../migrations/0011_allow_messages_without_query.sql")),
     (12, "create archived facts", include_str!("../migrations/0012_create_archived_facts.sql")),
     (13, "spread deliveries", include_str!("../migrations/0013_spread_deliveries.sql")),
+    (14, "date keys when they are made", include_str!("../migrations/0014_date_keys_when_they_are_made.sql")),
 ];
 
 /// How long to wait for a database that is just starting.
