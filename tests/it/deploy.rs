@@ -101,6 +101,19 @@ fn the_example_of_a_configuration_is_complete_but_for_its_secrets() {
 }
 
 #[test]
+fn a_shell_reads_the_examples_of_settings() {
+    for example in ["example.env", "../.env.example"] {
+        let text = fs::read_to_string(deploy().join(example)).unwrap();
+        let is_setting = |line: &&str| line.split_once('=').is_some_and(|(name, _)| !name.contains([' ', '`', ':']));
+        let lines = text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let settings: Vec<_> = lines.filter(is_setting).collect();
+        let script = format!("set -eu\n{}\necho \"$CONCIERGE_MAIL__FROM\"", settings.join("\n"));
+        let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "Support <desk@example.org>\n", "{output:?}");
+    }
+}
+
+#[test]
 fn every_verb_exists() {
     let mut verbs = BTreeSet::new();
     for (_, text) in files() {
