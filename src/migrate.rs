@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "create archived facts", include_str!("../migrations/0012_create_archived_facts.sql")),
     (13, "spread deliveries", include_str!("../migrations/0013_spread_deliveries.sql")),
     (14, "mark whole deliveries", include_str!("../migrations/0014_mark_whole_deliveries.sql")),
+    (15, "date keys when they are made", include_str!("../migrations/0015_date_keys_when_they_are_made.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

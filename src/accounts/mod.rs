@@ -13,6 +13,7 @@ mod picture;
 mod seed;
 mod store;
 pub mod terms;
+mod ticket;
 mod token;
 mod user;
 
@@ -29,6 +30,7 @@ use tracing::{error, info};
 use self::directory::Directory;
 use self::password::Passwords;
 use self::terms::Unfit;
+use self::ticket::Tickets;
 use self::token::{Claims, Tokens};
 use crate::clock;
 use crate::config::Secret;
@@ -36,6 +38,7 @@ use crate::config::Secret;
 pub use self::moved::{MovedIn, MovedUser, move_in};
 pub use self::picture::{Picture, PictureError};
 pub use self::seed::seed;
+pub use self::ticket::TICKET_SECONDS;
 pub use self::user::{Change, Changes, NewUser, User, parse_role, role_word};
 
 /// Who sent a request, as a token proved it.
@@ -128,6 +131,7 @@ pub struct Accounts {
     pool: PgPool,
     directory: Arc<Directory>,
     tokens: Arc<Tokens>,
+    tickets: Arc<Tickets>,
     passwords: Passwords,
 }
 
@@ -140,7 +144,8 @@ impl Accounts {
     /// As [`Self::open`], with the address of this service, without a path, that those of pictures begin with.
     pub async fn open_at(pool: PgPool, jwt_secret: &Secret, public_url: &str) -> Result<Self, sqlx::Error> {
         let directory = Arc::new(Directory::load(pool.clone(), public_url).await?);
-        Ok(Self { pool, directory, tokens: Arc::new(Tokens::new(jwt_secret)), passwords: Passwords::new() })
+        let (tokens, tickets) = (Arc::new(Tokens::new(jwt_secret)), Arc::new(Tickets::new(jwt_secret)));
+        Ok(Self { pool, directory, tokens, tickets, passwords: Passwords::new() })
     }
 
     /// Follows the changes that other nodes make, until the node stops.
@@ -186,6 +191,16 @@ impl Accounts {
     /// A token for the queries of one donor session.
     pub fn donor_token(&self, donor_id: &DonorId, session: DonorSession) -> String {
         self.tokens.donor(donor_id, session, clock::now())
+    }
+
+    /// What stands for a token, for [`TICKET_SECONDS`], where the token itself must not be seen.
+    pub fn ticket(&self, token: &str) -> String {
+        self.tickets.issue(token, clock::now())
+    }
+
+    /// The token that a ticket stands for, to be shown to [`Self::authenticate`].
+    pub fn redeem(&self, ticket: &str) -> Result<String, TokenError> {
+        self.tickets.redeem(ticket, clock::now())
     }
 
     /// Fires whenever an account was made or changed; carries all of them.

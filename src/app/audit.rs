@@ -1,4 +1,8 @@
-//! `concierge audit`: does every fact still say what it said when it was recorded? And is every one there, or archived?
+//! `concierge audit`: does every fact still say what it said when it was recorded? And is every one there, or archived, and
+//! behind the one that it follows in its stream?
+//!
+//! A digest covers a fact, its stream and its place there, but neither its position nor when it was recorded, and it is made
+//! without a key: mishaps are found, and whoever changed a fact without knowing of digests, not whoever makes them anew.
 
 use aggregates::recorded::Position;
 use anyhow::{Context, bail};
@@ -17,7 +21,7 @@ const PAGE: i64 = 5_000;
 /// What to prove.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Recomputes the digest of every fact, looks for holes, and for an end that was cut off.
+    /// Recomputes the digest of every fact, looks for holes, for facts that changed places, and for an end that was cut off.
     Verify,
 }
 
@@ -32,14 +36,17 @@ async fn verify(config: &Config) -> anyhow::Result<()> {
     let log = Log::open_database(config)?;
     let pool = database::pool(&config.database_url, Purpose::Read, 1)?;
     let head = log.head().await.context("cannot read the log")?;
+    // Before the facts: what is appended meanwhile is no loss.
+    let known = known(&pool).await.context("cannot read how far the readers are")?;
     let mut archives = archives(&pool).await.context("cannot read what was archived")?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} events, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(u64::try_from(head.0)?).with_style(style);
     let (mut last, mut verified) = (Position::START, 0);
     loop {
         let page = log.read_sealed(last, PAGE).await.context("cannot read the log")?;
-        if page.is_empty() {
-            break;
+        let Some(end) = page.last().map(|sealed| sealed.event.position) else { break };
+        if let Some(moved) = moved(&pool, last, end).await.context("cannot read the log")? {
+            bail!("the fact at position {moved} comes before one that it follows");
         }
         for sealed in page {
             let position = sealed.event.position;
@@ -68,7 +75,6 @@ async fn verify(config: &Config) -> anyhow::Result<()> {
             "positions {first_position} to {last_position} are archived; {kept} of their facts are still here"
         ))?;
     }
-    let known = known(&pool).await.context("cannot read how far the readers are")?;
     if known > last {
         bail!("the log ends at position {last}, but readers have seen {known}: its end is gone");
     }
@@ -99,6 +105,22 @@ async fn archives(pool: &PgPool) -> Result<Vec<Archive>, sqlx::Error> {
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(all).fetch_all(pool).await?;
     let archive = |(first_position, last_position, kept)| Archive { first_position, last_position, kept, found: 0 };
     Ok(rows.into_iter().map(archive).collect())
+}
+
+/// A fact after a position and up to another that does not come after the one before it in its stream.
+async fn moved(pool: &PgPool, after: Position, through: Position) -> Result<Option<i64>, sqlx::Error> {
+    let moved = "select f.position
+                 from events f
+                 join events before
+                     on before.aggregate_type = f.aggregate_type
+                     and before.aggregate_id = f.aggregate_id
+                     and before.sequence = f.sequence - 1
+                 where f.position > $1
+                 and f.position <= $2
+                 and before.position > f.position
+                 order by f.position
+                 limit 1";
+    sqlx::query_scalar(moved).bind(after.0).bind(through.0).fetch_optional(pool).await
 }
 
 /// The last position that any reader of the log has applied.

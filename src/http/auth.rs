@@ -119,7 +119,7 @@ async fn named_donor(api: &Arc<Api>, request: Request) -> Result<(Option<DonorId
         .and_then(|params| params.iter().find(|(name, _)| *name == "donorId").map(|(_, value)| value.to_owned()));
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let in_query = form_urlencoded::parse(query).find(|(name, _)| name == "donorId").map(|(_, id)| id.into_owned());
-    let bytes = body::read(Request::from_parts(parts.clone(), body), api).await?;
+    let bytes = body::read(Request::from_parts(parts.clone(), body)).await?;
     let in_body = || match body::value_of(&parts.headers, &bytes).ok()?.get("donorId")? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),

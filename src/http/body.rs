@@ -1,6 +1,7 @@
 //! Reads bodies, query strings and path values: JSON or a form, lenient about scalars, strict about everything else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -10,10 +11,14 @@ use axum::http::{HeaderMap, header};
 use garde::Validate;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::Api;
 use super::error::{ApiError, Violation};
 use super::trail::Trail;
+
+/// How long a body may take to come: less than a request may, so that whoever is slow to send is told just that.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request's body, read and checked. No body reads as an empty one, so that routes whose fields are all optional can be
 /// called without.
@@ -40,9 +45,9 @@ where
 {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &Arc<Api>) -> Result<Self, ApiError> {
         let headers = request.headers().clone();
-        let bytes = read(request, api).await?;
+        let bytes = read(request).await?;
         checked(value_of(&headers, &bytes)?).map(Self)
     }
 }
@@ -116,9 +121,14 @@ fn not_a_number() -> ApiError {
     ApiError::malformed("malformed_id", "Validation failed (numeric string is expected)")
 }
 
-/// The whole body, if it is not too long.
-pub(super) async fn read(request: Request, api: &Arc<Api>) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, api).await.map_err(|rejection| match rejection {
+/// The whole body, if it is not too long and comes in time.
+pub(super) async fn read(request: Request) -> Result<Bytes, ApiError> {
+    read_within(PATIENCE, request).await
+}
+
+async fn read_within(limit: Duration, request: Request) -> Result<Bytes, ApiError> {
+    let read = timeout(limit, Bytes::from_request(request, &())).await.map_err(|_| ApiError::TooSlow)?;
+    read.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(error) if error.status() == 413 => ApiError::TooLarge,
         _ => ApiError::malformed("malformed_body", "the body cannot be read"),
     })
@@ -218,11 +228,19 @@ fn wire_name(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::body::{Body, Bytes};
+    use axum::extract::Request;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+    use futures_util::stream;
     use garde::Validate;
     use serde::Deserialize;
     use serde_json::{Value, json};
 
-    use super::{Empty, checked, fields, number};
+    use super::{Empty, checked, fields, number, read_within};
     use crate::http::error::ApiError;
     use crate::http::{lenient, rules};
 
@@ -289,5 +307,13 @@ mod tests {
         for text in ["", "+17", "-1", "0", "1e3", "abc", "99999999999999999999"] {
             assert!(number(text).is_err(), "{text}");
         }
+    }
+    #[tokio::test]
+    async fn a_body_that_does_not_end_is_not_waited_for() {
+        let unending = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let refused = read_within(Duration::ZERO, Request::new(unending)).await;
+        let response = refused.expect_err("nothing came").into_response();
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(response.headers()["connection"], "close");
     }
 }

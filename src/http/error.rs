@@ -69,6 +69,9 @@ pub enum ApiError {
     /// The body is too long.
     #[error("request entity too large")]
     TooLarge,
+    /// The body does not come to an end.
+    #[error("the body took too long")]
+    TooSlow,
     /// The body is neither JSON nor a form.
     #[error("content type must be application/json or application/x-www-form-urlencoded")]
     UnsupportedMediaType,
@@ -163,6 +166,7 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchRoute { .. } => StatusCode::NOT_FOUND,
             Self::NoSuchMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(refusal) => refusal_status(refusal),
             Self::Account(refusal) => account_status(refusal),
@@ -192,6 +196,7 @@ impl ApiError {
             Self::NoSuchRoute { .. } => "no_such_route",
             Self::NoSuchMethod { .. } => "method_not_allowed",
             Self::TooLarge => "payload_too_large",
+            Self::TooSlow => "request_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Refused(refusal) => refusal_code(refusal),
             Self::Account(refusal) => account_code(refusal),
@@ -332,6 +337,10 @@ impl IntoResponse for ApiError {
         let mut headers = HeaderMap::new();
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::REQUEST_TIMEOUT {
+            // What is left of the body would be read as the next request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

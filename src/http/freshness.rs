@@ -27,7 +27,7 @@ pub(super) async fn fresh_enough(
     if let Some(position) = min_position(query.unwrap_or_default())? {
         let arrived = api.freshness.reached_all(position, api.config.read_your_writes()).await;
         if !arrived {
-            return Err(ApiError::NotThereYet { current: api.freshness.applied() });
+            return Err(not_arrived(&api, position).await);
         }
     }
     // Taken before the rows are read: the answer is at least this new.
@@ -35,6 +35,16 @@ pub(super) async fn fresh_enough(
     let mut response = next.run(request).await;
     response.headers_mut().entry(&layers::POSITION).or_insert(position);
     Ok(response)
+}
+
+/// Why the read models did not get there: there is no such position, or it takes them longer.
+async fn not_arrived(api: &Api, position: Position) -> ApiError {
+    match api.log.head().await {
+        Ok(head) if head < position => {
+            ApiError::Invalid(vec![Violation::new("min_position", "max", "min_position is beyond the last fact")])
+        }
+        Ok(_) | Err(_) => ApiError::NotThereYet { current: api.freshness.applied() },
+    }
 }
 
 fn min_position(query: &str) -> Result<Option<Position>, ApiError> {

@@ -29,6 +29,9 @@ use crate::clock;
 /// How long PostgreSQL may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The part that read models are reported as.
+const READ_MODELS: &str = "projector";
+
 /// How many facts the read models may be behind before that is worth a warning.
 const LAG_WARNING: i64 = 10_000;
 
@@ -190,6 +193,9 @@ async fn live() -> Json<Alive> {
 }
 
 /// Can the desk be used? For whoever sends it traffic.
+///
+/// A read model that is stopped is a warning here and an error in `/health`: it is stopped on every node, reads answer what
+/// they know, commands are carried out, and nobody would be helped by turning everybody away.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -201,6 +207,7 @@ async fn live() -> Json<Alive> {
 )]
 async fn ready(State(api): State<Arc<Api>>) -> Response {
     let mut report = report(&api, false).await;
+    report.excuse(READ_MODELS);
     if api.leaving.is_cancelled() {
         report.add("node", &Condition::Down("about to stop".to_owned()), false);
     }
@@ -267,7 +274,7 @@ async fn report(api: &Api, with_words: bool) -> Report {
     report.add("database", &database, with_words);
     let delay =
         tokio::time::timeout(PATIENCE, api.freshness.delay()).await.ok().and_then(Result::ok).unwrap_or_default();
-    report.add("projector", &read_models(api, head.map_or(0, |head| head.0), delay), with_words);
+    report.add(READ_MODELS, &read_models(api, head.map_or(0, |head| head.0), delay), with_words);
     for probe in &api.probes {
         report.add(probe.name, &(probe.check)(), with_words);
     }
@@ -340,6 +347,14 @@ impl Report {
     fn remark(&mut self, name: &'static str, detail: Value) {
         self.info.insert(name, json!({ "status": detail["status"] }));
         self.details.insert(name, detail);
+    }
+
+    /// Makes a warning of what is wrong with a part.
+    fn excuse(&mut self, name: &'static str) {
+        if self.error.remove(name).is_some() {
+            self.status = if self.error.is_empty() { "warning" } else { "error" };
+            self.remark(name, json!({ "status": "warning" }));
+        }
     }
 
     fn add(&mut self, name: &'static str, condition: &Condition, with_words: bool) {

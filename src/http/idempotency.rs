@@ -53,7 +53,7 @@ pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Ne
         return Err(ApiError::malformed("weak_idempotency_key", message));
     }
     let (parts, sent) = request.into_parts();
-    let bytes = body::read(Request::from_parts(parts.clone(), sent), &api).await?;
+    let bytes = body::read(Request::from_parts(parts.clone(), sent)).await?;
     let caller = parts.extensions.get::<Caller>().and_then(|caller| caller.0.as_ref());
     let key = CommandKey { scope: scope(caller), key, request_hash: hash(&parts.method, parts.uri.path(), &bytes) };
     let _guard = match api.log.recall(&key).await? {

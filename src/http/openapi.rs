@@ -86,6 +86,7 @@ const READ: &[(&str, &str)] = &[
 
 const WRITE: &[(&str, &str)] = &[
     ("409", "The name is taken, or nobody would be left to manage accounts"),
+    ("408", "The body took too long"),
     ("413", "The body is too long"),
     ("415", "The body is neither JSON nor a form"),
 ];
@@ -93,6 +94,7 @@ const WRITE: &[(&str, &str)] = &[
 const COMMAND: &[(&str, &str)] = &[
     ("409", "A rule of the query stands against it"),
     ("412", "The query changed since the client saw it"),
+    ("408", "The body took too long"),
     ("413", "The body is too long"),
     ("415", "The body is neither JSON nor a form"),
     ("422", "The request means nothing, or its idempotency key was used for another"),

@@ -64,6 +64,7 @@ struct LocalNote {
     device: String,
     /// Empty if the device would have shown nothing.
     title: String,
+    /// Empty as well if a colleague wrote it.
     body: String,
     /// `ordinary`, `callRequest`, `call` or `silent`.
     kind: String,

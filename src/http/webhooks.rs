@@ -80,7 +80,7 @@ async fn daily(
         return Err(ApiError::NoSuchRoute { method: request.method().to_string(), path: asked.path().to_owned() });
     };
     let headers = request.headers().clone();
-    let body = body::read(request, &api).await?;
+    let body = body::read(request).await?;
     let delivery = webhooks.read(text(&headers, TIMESTAMP), text(&headers, SIGNATURE), &body, clock::now());
     let delivery = delivery.map_err(|error| {
         debug!("A delivery is not believed: {error}");

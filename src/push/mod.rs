@@ -33,7 +33,6 @@ use self::caller::Caller;
 use self::feed::Feed;
 use self::hub::Hub;
 use self::seats::Seats;
-use self::ticket::Tickets;
 use self::walker::Walker;
 use crate::accounts::Accounts;
 use crate::bus::Bus;
@@ -51,7 +50,6 @@ const REPLAYS_AT_ONCE: usize = 4;
 pub struct Push {
     feed: Feed,
     seats: Seats,
-    tickets: Tickets,
     trusted_proxies: usize,
     donor_access: DonorAccess,
     tracker: TaskTracker,
@@ -105,7 +103,6 @@ impl Push {
         Self {
             feed: Feed { log, hub, accounts, reads, replay_limit: settings.replay_limit, replays },
             seats: Seats::new(settings.seats),
-            tickets: Tickets::new(),
             trusted_proxies: settings.trusted_proxies,
             donor_access: settings.donor_access,
             tracker: tracker.clone(),

@@ -44,7 +44,7 @@ pub(super) struct StreamQuery {
     after: Option<i64>,
     /// The same as `after`, under the name that others use.
     last_event_id: Option<i64>,
-    /// A ticket, for clients that cannot send an `Authorization` header.
+    /// A ticket of the last thirty seconds, for clients that cannot send an `Authorization` header.
     ticket: Option<String>,
 }
 
@@ -54,7 +54,9 @@ struct Counted(Gauge);
 /// The live feed as server-sent events.
 ///
 /// Facts are plain messages with their position as `id`; `live`, `heartbeat`, `resync` and `close` are named events. After
-/// `close` the stream ends, and a browser comes back by itself where it stopped.
+/// `close` the stream ends. A client that sends its token comes back where it stopped, with `Last-Event-ID`. One that has a
+/// ticket buys another and says the same with `after`: the address that an `EventSource` comes back to by itself still has
+/// the old ticket, which is answered with 401 once its thirty seconds are over.
 #[utoipa::path(
     get,
     path = "/api/v1/events/stream",
@@ -78,7 +80,7 @@ pub(super) async fn stream(
     let Query(query) = query?;
     let mut seat = push.seats.at_address(caller.address)?;
     let token = match &query.ticket {
-        Some(ticket) => push.tickets.redeem(ticket).ok_or(PushError::Unauthorized)?,
+        Some(ticket) => push.feed.accounts.redeem(ticket)?,
         None => caller.bearer()?,
     };
     let audience = Audience::of(push.feed.accounts.authenticate(&token).await?);

@@ -34,11 +34,14 @@ async fn a_log_that_nobody_touched_is_in_order() {
 }
 
 #[tokio::test]
-async fn a_changed_a_missing_and_a_cut_off_fact_are_found() {
+async fn a_changed_a_missing_a_moved_and_a_cut_off_fact_are_found() {
     let changed = "update events set payload = replace(payload::text, 'Ada', 'Eve')::json where position = 3";
     assert_eq!(after(changed).await, Err("the fact at position 3 does not match its digest".to_owned()));
     let missing = "delete from events where position = 2";
     assert_eq!(after(missing).await, Err("the fact at position 2 is missing".to_owned()));
+    let swapped = "drop index events_position;
+                   update events set position = 4 - position where position in (1, 3)";
+    assert_eq!(after(swapped).await, Err("the fact at position 1 comes before one that it follows".to_owned()));
     let cut_off = "delete from events where position = 3";
     let error = "the log ends at position 2, but readers have seen 3: its end is gone";
     assert_eq!(after(cut_off).await, Err(error.to_owned()));

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use aggregates::recorded::Position;
@@ -16,7 +17,9 @@ use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, P
 use proof_concierge::log::Log;
 use proof_concierge::migrate;
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{Executor, PgConnection, PgPool};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use crate::support::desk::{people, query_of};
@@ -236,6 +239,41 @@ async fn a_desk_goes_back_to_a_moment_and_on_from_there() {
     assert!(service.log().contains("the stream disagrees with the log"), "{}", service.log());
     assert_eq!(site.heard(7).await, 0);
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_made_while_the_keys_were_copied_is_not_destroyed() {
+    let nats = nats();
+    let site = Site::new(&nats);
+    migrate::run(site.config.database_url.expose()).await.unwrap();
+    // Both began before the copy; one is behind the fence by then, the other comes to it later.
+    let (mut ahead, mut late) = (site.pool.begin().await.unwrap(), site.pool.begin().await.unwrap());
+    late.execute("select 1").await.unwrap();
+    make_key(&mut ahead, "d-1").await;
+    let is_waiting = async || {
+        let waits = "select exists (select from pg_locks where locktype = 'advisory' and objid = 5005 and not granted)";
+        sqlx::query_scalar::<_, bool>(waits).fetch_one(&site.pool).await.unwrap()
+    };
+    block_in_place(|| {
+        thread::scope(|scope| {
+            scope.spawn(|| site.operator("keys"));
+            Handle::current().block_on(eventually(LIMIT, is_waiting, |waits| *waits));
+            Handle::current().block_on(ahead.commit()).unwrap();
+        });
+    });
+    make_key(&mut late, "d-2").await;
+    late.commit().await.unwrap();
+    site.operator("erase");
+    let kept: Vec<String> =
+        sqlx::query_scalar("select donor_id from donor_keys order by donor_id").fetch_all(&site.pool).await.unwrap();
+    assert_eq!(kept, ["d-1", "d-2"]);
+}
+
+/// What an append does for a donor who is new.
+async fn make_key(append: &mut PgConnection, donor: &str) {
+    append.execute("select pg_advisory_xact_lock(5005)").await.unwrap();
+    let key = "insert into donor_keys (id, donor_id, wrapped) values (gen_random_uuid(), $1, 'key')";
+    sqlx::query(key).bind(donor).execute(append).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

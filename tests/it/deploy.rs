@@ -101,6 +101,19 @@ fn the_example_of_a_configuration_is_complete_but_for_its_secrets() {
 }
 
 #[test]
+fn a_shell_reads_the_examples_of_settings() {
+    for example in ["example.env", "../.env.example"] {
+        let text = fs::read_to_string(deploy().join(example)).unwrap();
+        let is_setting = |line: &&str| line.split_once('=').is_some_and(|(name, _)| !name.contains([' ', '`', ':']));
+        let lines = text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let settings: Vec<_> = lines.filter(is_setting).collect();
+        let script = format!("set -eu\n{}\necho \"$CONCIERGE_MAIL__FROM\"", settings.join("\n"));
+        let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "Support <desk@example.org>\n", "{output:?}");
+    }
+}
+
+#[test]
 fn every_verb_exists() {
     let mut verbs = BTreeSet::new();
     for (_, text) in files() {
@@ -174,15 +187,34 @@ async fn three_nats_servers_keep_the_stream_and_lose_one_of_them() {
 }
 
 #[test]
-fn the_nats_server_of_one_machine_is_configured_right() {
-    let directory = scratch("nats");
-    fs::create_dir_all(&directory).unwrap();
-    fs::copy(deploy().join("nats-server.conf"), directory.join("nats-server.conf")).unwrap();
-    fs::copy(deploy().join("../nats.conf"), directory.join("nats.conf")).unwrap();
-    let mut server = Command::new("nats-server");
-    server.arg("-t").arg("-c").arg(directory.join("nats-server.conf")).env("NATS_PASSWORD", "secret");
-    let output = server.env("PATH", "/usr/local/bin:/usr/bin:/usr/sbin").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn nats_servers_take_every_password_that_the_example_draws() {
+    for place in [deploy(), deploy().join("three-nodes")] {
+        let directory = scratch("nats");
+        fs::create_dir_all(&directory).unwrap();
+        fs::copy(place.join("nats-server.conf"), directory.join("nats-server.conf")).unwrap();
+        fs::copy(deploy().join("../nats.conf"), directory.join("nats.conf")).unwrap();
+        let compose = fs::read_to_string(place.join("compose.yaml")).unwrap();
+        for password in ["secret", "4e2a71", "12eb3c", "0123456789", "77k"] {
+            let mut server = Command::new("nats-server");
+            server.arg("-t").arg("-c").arg(directory.join("nats-server.conf")).env_clear();
+            server.envs(passwords_of_nats(&compose, password)).env("PATH", "/usr/local/bin:/usr/bin:/usr/sbin");
+            let output = server.output().unwrap();
+            assert!(output.status.success(), "{password}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+/// What Compose hands to a NATS server as its passwords, each being this one.
+fn passwords_of_nats(compose: &str, password: &str) -> Vec<(String, String)> {
+    let settings = compose.lines().filter_map(|line| line.trim().split_once(": "));
+    let passwords = settings.filter(|(name, _)| name.starts_with("NATS_") && name.ends_with("PASSWORD"));
+    let value = |(name, value): (&str, &str)| {
+        let value = value.trim_matches('\'').replace(&format!("${{{name}:?}}"), password);
+        (name.to_owned(), value)
+    };
+    let passwords: Vec<_> = passwords.map(value).collect();
+    assert!(passwords.iter().all(|(_, value)| value.contains(password)) && !passwords.is_empty(), "{passwords:?}");
+    passwords
 }
 
 /// A shell of the user that PostgreSQL runs as, with the programs of the version that runs.

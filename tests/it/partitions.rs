@@ -5,9 +5,10 @@ use std::process::Command;
 
 use aggregates::donor_query::{DonorQuery, DonorQueryEvent};
 use aggregates::ids::QueryId;
-use aggregates::recorded::{Position, StreamId};
+use aggregates::people::Actor;
+use aggregates::recorded::{Metadata, Position, StreamId};
 use aggregates::testing::{accepted_by, ada, marked_in_progress, opened, resolved_by, staff};
-use proof_concierge::log::{AppendError, Log};
+use proof_concierge::log::{Append, AppendError, Log};
 use sqlx::Executor;
 
 use crate::log::facts;
@@ -41,7 +42,8 @@ impl Desk {
     }
 
     async fn append<const N: usize>(&self, query: i64, expected: i64, events: [DonorQueryEvent; N]) {
-        self.log.append(facts(query, expected, events)).await.unwrap();
+        let metadata = Metadata::of(&Actor::Staff(ada().as_ref()), "request-1");
+        self.log.append(Append { metadata, ..facts(query, expected, events) }).await.unwrap();
     }
 
     /// Runs a block of the page.
@@ -75,6 +77,12 @@ impl Desk {
         facts.iter().map(|fact| fact.position.0).collect()
     }
 
+    /// The positions that `GET /api/v1/logs` shows.
+    async fn shown(&self) -> Vec<i64> {
+        let shown = "select number from activity where source = 'fact' order by number";
+        sqlx::query_scalar(shown).fetch_all(&self.database.pool).await.unwrap()
+    }
+
     /// How a question is answered.
     async fn plan(&self, question: &str) -> String {
         let mut owner = self.database.pool.begin().await.unwrap();
@@ -89,6 +97,7 @@ impl Desk {
 async fn a_log_in_ranges_is_the_log_it_was() {
     let desk = Desk::cut().await;
     assert_eq!(desk.positions().await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(desk.shown().await, [1, 2, 3, 4, 5, 6, 7, 8]);
     let ranges = "select array[(select count(*) from events_1), (select count(*) from events_2)]";
     let ranges: Vec<i64> = sqlx::query_scalar(ranges).fetch_one(&desk.database.pool).await.unwrap();
     assert_eq!(ranges, [6, 2]);
@@ -150,6 +159,8 @@ async fn an_archived_range_leaves_what_goes_on() {
         .await
         .unwrap();
     assert_eq!(shown, [2, 3, 4]);
+    desk.database.pool.execute("drop table events_1").await.unwrap();
+    assert_eq!(desk.shown().await, [4, 5, 6, 7, 8, 9, 10]);
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@ use super::Api;
 use super::views::Moment;
 use crate::reactions::DeliveryRow;
 
+/// The kind of those that tell a staff member what a colleague said to them.
+const CHAT_MESSAGE: &str = "chat_message_posted";
+
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(list::list)).routes(routes!(redeliver::redeliver))
 }
@@ -25,13 +28,14 @@ struct Delivery {
     id: i64,
     /// The fact it follows from.
     position: i64,
-    /// The query it is about; of a `chat_message_posted`, the number of the chat.
-    query_id: i64,
+    /// The query it is about; null if it is about none, as a `chat_message_posted`.
+    query_id: Option<i64>,
     /// `push`, `mail` or `room`.
     channel: &'static str,
     /// What it is about, as `query_opened` or `close_room`.
     kind: String,
-    /// An audience, a mailbox, a device or a room, by number.
+    /// An audience, a mailbox, a device or a room, by number; of a `chat_message_posted` without one: who talks to whom is
+    /// known to the two of them.
     target: String,
     /// `pending`, `sent`, `skipped` or `dead`.
     state: &'static str,
@@ -52,13 +56,15 @@ struct Delivery {
 
 impl From<DeliveryRow> for Delivery {
     fn from(row: DeliveryRow) -> Self {
+        let is_chat = row.kind == CHAT_MESSAGE;
+        let target = if is_chat { without_number(&row.target) } else { row.target };
         Self {
             id: row.id,
             position: row.position.0,
-            query_id: row.query_id.get(),
+            query_id: Some(row.query_id.get()).filter(|_| !is_chat),
             channel: row.channel.as_str(),
             kind: row.kind,
-            target: row.target,
+            target,
             state: row.state.as_str(),
             attempts: row.attempts,
             due_at: Moment(row.due_at),
@@ -69,4 +75,9 @@ impl From<DeliveryRow> for Delivery {
             finished_at: row.finished_at.map(Moment),
         }
     }
+}
+
+/// The word that a target begins with.
+fn without_number(target: &str) -> String {
+    target.split(':').next().unwrap_or_default().to_owned()
 }

@@ -89,7 +89,7 @@ pub(super) struct Filters {
     #[serde(deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::short_or_empty))]
     cursor: Option<String>,
-    /// Wait until the list shows the fact at this position.
+    /// Wait until the list shows the fact at this position; refused if there is none.
     #[serde(rename = "min_position", deserialize_with = "lenient::optional_number")]
     #[garde(skip)]
     #[param(rename = "min_position")]

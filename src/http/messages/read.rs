@@ -44,7 +44,7 @@ pub(super) struct Part {
     #[serde(deserialize_with = "lenient::optional_number")]
     #[garde(range(min = 1))]
     before: Option<i64>,
-    /// Wait until the list shows the fact at this position.
+    /// Wait until the list shows the fact at this position; refused if there is none.
     #[serde(rename = "min_position", deserialize_with = "lenient::optional_number")]
     #[garde(skip)]
     #[param(rename = "min_position")]

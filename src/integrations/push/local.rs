@@ -7,7 +7,8 @@ use crate::integrations::outbox::{Channel, Entry, NoteDetails, Outbox};
 /// How much of a device's token is shown: enough to tell two apart, too little to send to it.
 const SHOWN: usize = 8;
 
-/// Writes notes to the outbox instead of sending them.
+/// Writes notes to the outbox instead of sending them; those that are private without their text, because more people read
+/// the outbox than the note is for.
 #[derive(Clone, Debug)]
 pub struct LocalPush {
     outbox: Outbox,
@@ -31,7 +32,7 @@ impl LocalPush {
             channel: Channel::Push,
             recipient: &recipient,
             title: &note.title,
-            body: &note.body,
+            body: if note.is_private { "" } else { &note.body },
             details: NoteDetails { kind: kind.to_owned(), data },
         };
         self.outbox.keep(entry).await

@@ -42,6 +42,8 @@ pub struct Note {
     pub data: BTreeMap<&'static str, String>,
     /// How the device takes it.
     pub kind: NoteKind,
+    /// Whether the text is for its reader alone, so that nothing but the device keeps it.
+    pub is_private: bool,
 }
 
 /// How a device takes a note.

@@ -40,7 +40,7 @@ pub fn note(reader: Reader, alert: &Alert, facts: &QueryFacts) -> Note {
     let mut data = about(reader, facts);
     data.insert("type", word(reader, alert).to_owned());
     data.extend(details(reader, alert, facts));
-    Note { title, body, data, kind }
+    Note { title, body, data, kind, is_private: false }
 }
 
 /// The note that tells a staff member what a colleague said to them, about no query.
@@ -49,7 +49,7 @@ pub fn note_from_colleague(id: MessageId, message: &MessageFacts, at: DateTime<U
     data.insert("type", "new_message".to_owned());
     data.insert("timestamp", at.to_rfc3339_opts(SecondsFormat::Millis, true));
     let title = format!("New message from {}", sender(message, DESK));
-    Note { title, body: spoken_words(message, DESK), data, kind: NoteKind::Ordinary }
+    Note { title, body: spoken_words(message, DESK), data, kind: NoteKind::Ordinary, is_private: true }
 }
 
 /// What the reader's app calls it.

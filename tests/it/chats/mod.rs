@@ -4,6 +4,7 @@ mod live;
 mod log;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -11,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Answer, Client};
 use crate::support::desk::{Desk, desk};
+use crate::support::eventually::eventually;
+
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What only the two of them may read.
 const WORDS: &str = "Lunch at one?";
@@ -84,6 +88,23 @@ async fn nobody_else_reads_it_whatever_they_ask() {
     let done = done.at("/logs/0").to_string();
     assert!(done.contains("ChatMessagePosted"), "that somebody wrote is no secret: {done}");
     assert!(!done.contains("queryId"), "a chat is no query: {done}");
+}
+
+#[tokio::test]
+async fn a_note_of_it_tells_nobody_else_what_was_said_or_to_whom() {
+    let desk = desk().await;
+    let (ada, ben, sue) = (desk.staff("ada").await, desk.staff("ben").await, desk.staff("sue").await);
+    let telephone = ben.request(Method::PUT, "/api/v1/users/me/fcm-token");
+    ben.send(telephone.json(&json!({ "fcmToken": "bens-telephone:".repeat(8) }))).await.expect(200);
+    say(&ada, desk.id_of("ben")).await.expect(201);
+    let kept = async || sue.get("/api/v1/local/outbox").await.expect(200);
+    let kept = eventually(LIMIT, kept, |kept| *kept.at("/data/push") != json!([])).await;
+    assert_eq!(*kept.at("/data/push/0/title"), "New message from Ada");
+    assert!(!kept.to_string().contains(WORDS), "a super admin reads a chat of others: {kept}");
+    let told = async || sue.get("/api/v1/deliveries?channel=push&state=sent").await.expect(200);
+    let told = eventually(LIMIT, told, |told| *told.at("/data") != json!([])).await;
+    assert_eq!(*told.at("/data/0/kind"), "chat_message_posted");
+    assert_eq!((told.at("/data/0/target"), told.at("/data/0/queryId")), (&json!("staff-device"), &Value::Null));
 }
 
 #[tokio::test]

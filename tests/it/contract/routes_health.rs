@@ -1,11 +1,17 @@
 //! The root and the health reports, for machines and for people.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::Executor;
 
 use super::shape::insist;
 use super::wire::Wire;
-use crate::support::desk::desk;
+use crate::support::desk::{desk, query_of};
+use crate::support::eventually::eventually;
+
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn the_reports_have_the_keys_that_monitors_look_at() {
@@ -35,6 +41,25 @@ async fn the_reports_have_the_keys_that_monitors_look_at() {
         }),
     );
     nobody.get("/health/advanced/detailed", 401).await;
+}
+
+#[tokio::test]
+async fn a_fact_that_cannot_be_applied_takes_no_node_off_the_air() {
+    let desk = desk().await;
+    let (_, query) = desk.donor("d-1").await;
+    let (nobody, ada) = (desk.anonymous(), desk.staff("ada").await);
+    // As if a bug had lost the row: the read model cannot apply what follows.
+    desk.pool().execute("delete from read.queries").await.unwrap();
+    ada.patch(&format!("/api/v1/donor-queries/{query}/accept"), &json!({})).await.expect(202);
+    let health = async || nobody.get("/health").await.expect(200);
+    let report = eventually(LIMIT, health, |report| *report.at("/status") == "error").await;
+    assert_eq!(report.at("/error"), &json!({ "projector": { "status": "down" } }));
+    let ready = nobody.get("/health/ready").await.expect(200);
+    assert_eq!((ready.at("/status"), ready.at("/error")), (&json!("warning"), &json!({})));
+    assert_eq!(ready.at("/info/projector/status"), "warning");
+    let open = json!({ "content": "Still there?", "messageType": "QUERY" });
+    ada.post(&format!("/api/v1/messages/admin/{query}"), &open).await.expect(202);
+    nobody.post("/api/v1/donor-queries", &query_of("d-2")).await.expect(201);
 }
 
 #[tokio::test]

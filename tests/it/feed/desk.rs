@@ -13,7 +13,7 @@ use aggregates::vocabulary::MessageType;
 use futures_util::{SinkExt, StreamExt};
 use projections::queries::{self, QueryRow};
 use proof_concierge::accounts::{self, Accounts};
-use proof_concierge::config::DonorAccess;
+use proof_concierge::config::{Config, DonorAccess};
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::log::{Append, Log, StreamAppend};
 use proof_concierge::projector::{Freshness, Projector};
@@ -45,6 +45,7 @@ pub(super) struct Desk {
     log: Log,
     reads: PgPool,
     address: SocketAddr,
+    config: Config,
     database: TestDatabase,
 }
 
@@ -98,7 +99,23 @@ impl Desk {
         let settings = PushSettings { replay_limit, trusted_proxies: 0, donor_access: DonorAccess::Token, seats };
         let push = Push::start(sources, settings, &tracker, &stop);
         let address = serve(push.clone()).await;
-        Self { push, accounts, stop, log, reads, address, database }
+        Self { push, accounts, stop, log, reads, address, config, database }
+    }
+
+    /// Nobody, calling another node of the same desk that has just started.
+    pub(super) async fn another_node(&self) -> Client {
+        let (log, bus) = (self.log_of_another_node(), node::bus(&self.config).await);
+        let freshness = Freshness::new(log.clone(), self.reads.clone());
+        let accounts = Accounts::open(self.reads.clone(), &self.config.jwt_secret).await.unwrap();
+        let sources = Sources { log, bus, freshness, accounts, reads: self.reads.clone() };
+        let settings = PushSettings {
+            replay_limit: 1_000_000,
+            trusted_proxies: 0,
+            donor_access: DonorAccess::Token,
+            seats: SeatLimits::default(),
+        };
+        let push = Push::start(sources, settings, &TaskTracker::new(), &self.stop);
+        Client::new(&format!("http://{}", serve(push).await))
     }
 
     /// A token of the only staff member.

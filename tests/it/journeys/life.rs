@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::desk::{desk, query_of};
+use crate::support::desk::{desk, desk_with, query_of};
 
 #[tokio::test]
 async fn a_donor_asks_and_staff_accept_answer_transfer_and_resolve() {
@@ -116,6 +116,17 @@ async fn a_client_that_will_not_wait_is_told_where_to_look() {
     let position = answer.at("/position").as_i64().unwrap();
     let seen = ada.get(&format!("{path}?min_position={position}")).await.expect(200);
     assert_eq!(*seen.at("/data/assignedToUser/name"), "Ada");
-    let far = ada.get(&format!("{path}?min_position=999999")).await.expect(503);
-    assert!(!far.header("retry-after").is_empty());
+    let far = ada.get(&format!("{path}?min_position=999999")).await.expect(400);
+    assert_eq!(*far.at("/errors/0/property"), "min_position");
+}
+
+#[tokio::test]
+async fn a_read_is_not_older_than_its_reader_asks() {
+    // Nobody fills the read models.
+    let desk = desk_with(|config| (config.roles.projector, config.read_your_writes_ms) = (false, 100)).await;
+    let opened = desk.anonymous().post("/api/v1/donor-queries", &query_of("d-1")).await.expect(202);
+    let ada = desk.staff("ada").await;
+    let later = ada.get(&format!("/api/v1/donor-queries?min_position={}", opened.at("/position"))).await.expect(503);
+    assert_eq!((later.at("/code"), later.at("/position")), (&json!("not_there_yet"), &json!(0)));
+    assert!(!later.header("retry-after").is_empty());
 }

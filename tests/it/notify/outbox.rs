@@ -35,8 +35,8 @@ async fn what_cannot_be_sent_is_kept_for_both_channels() {
 
     let target = Target { kind: TargetKind::Token, value: Secret::new("a-token-that-is-long") };
     let data = BTreeMap::from([("queryId", "17".to_owned())]);
-    push.send(&target, &Note { title: "Hi".to_owned(), body: "Dora".to_owned(), data, kind: NoteKind::CallRequest })
-        .await;
+    let [title, body] = ["Hi", "Dora"].map(str::to_owned);
+    push.send(&target, &Note { title, body, data, kind: NoteKind::CallRequest, is_private: false }).await;
     mailer.send(&letter("One"), "delivery-1").await;
 
     let note = outbox.notes(1).await.unwrap().remove(0);

@@ -23,7 +23,7 @@ fn device(token: &str) -> Target {
 
 fn note(kind: NoteKind) -> Note {
     let data = BTreeMap::from([("type", "new_message".to_owned()), ("queryId", "17".to_owned())]);
-    Note { title: "New message".to_owned(), body: "Dora: hello".to_owned(), data, kind }
+    Note { title: "New message".to_owned(), body: "Dora: hello".to_owned(), data, kind, is_private: false }
 }
 
 #[tokio::test]
