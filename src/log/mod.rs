@@ -171,6 +171,11 @@ impl Log {
         self.inner.writer.appended()
     }
 
+    /// From now on keeps the last facts that this node appends, and forgets those that it kept before.
+    pub fn keep_appended(&self) {
+        self.inner.recent.begin();
+    }
+
     /// The facts after a position that this node appended a moment ago, in order; none if it did not, or not the next one.
     /// Other nodes may have appended more.
     pub fn just_appended(&self, after: Position, at_most: usize) -> Vec<StoredEvent> {

@@ -277,12 +277,18 @@ impl Task {
 
     /// Keeps what was recorded for the relay.
     fn remember(&self, jobs: &[Job], verdicts: &[Verdict]) {
-        for (job, verdict) in jobs.iter().zip(verdicts) {
-            let Ok(Written::Recorded { first, at }) = verdict else { continue };
-            for (Row { event, .. }, position) in job.rows.iter().zip(first.0..) {
-                self.recent.push(StoredEvent { position: Position(position), recorded_at: *at, ..event.clone() });
-            }
-        }
+        let recorded = jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match verdict {
+            Ok(Written::Recorded { first, at }) => Some((&job.rows, *first, *at)),
+            Ok(Written::Replayed { .. }) | Err(_) => None,
+        });
+        self.recent.add(recorded.flat_map(|(rows, first, recorded_at)| {
+            let placed = rows.iter().zip(first.0..);
+            placed.map(move |(Row { event, .. }, position)| StoredEvent {
+                position: Position(position),
+                recorded_at,
+                ..event.clone()
+            })
+        }));
     }
 
     fn failed(&mut self, error: sqlx::Error) -> BatchError {
