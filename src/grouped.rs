@@ -7,9 +7,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -108,8 +110,14 @@ where
             continue;
         }
         let keys: HashSet<K> = group.iter().map(|ask| ask.key.clone()).collect();
-        let loaded = timeout(LIMIT, load(keys.into_iter().collect())).await;
-        let loaded = loaded.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(GroupError::from);
+        // What panics fails those who asked, and nobody after them.
+        let loading = AssertUnwindSafe(load(keys.into_iter().collect())).catch_unwind();
+        let loaded = match timeout(LIMIT, loading).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(_panic)) => Err(sqlx::Error::WorkerCrashed),
+            Err(_elapsed) => Err(sqlx::Error::PoolTimedOut),
+        };
+        let loaded = loaded.map_err(GroupError::from);
         for Ask { key, answer } in group {
             // Who asked may have gone away meanwhile.
             drop(answer.send(loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone)));
@@ -180,6 +188,17 @@ mod tests {
         assert_eq!(first.expect("an answer"), Some(4));
         assert_eq!(squares.find(6).await.expect("an answer"), Some(36));
         assert_eq!(statements.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_one_group_only() {
+        let load = |keys: Vec<u32>| async move {
+            assert!(!keys.contains(&13), "nobody asks for 13");
+            Ok(keys.into_iter().map(|key| (key, key)).collect())
+        };
+        let same = Grouped::start(&TaskTracker::new(), &CancellationToken::new(), 1, load);
+        assert!(matches!(same.find(13).await.expect_err("a panic").cause(), sqlx::Error::WorkerCrashed));
+        assert_eq!(same.find(14).await.expect("an answer"), Some(14));
     }
 
     #[tokio::test]
