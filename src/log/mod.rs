@@ -5,6 +5,7 @@
 
 mod answers;
 mod append;
+mod cache;
 mod codec;
 mod ids;
 mod imported;
