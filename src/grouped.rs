@@ -7,9 +7,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -103,11 +105,21 @@ where
         if queue.lock().await.recv_many(&mut group, GROUP).await == 0 {
             return;
         }
+        group.retain(|ask| !ask.answer.is_closed());
+        if group.is_empty() {
+            continue;
+        }
         let keys: HashSet<K> = group.iter().map(|ask| ask.key.clone()).collect();
-        let loaded = timeout(LIMIT, load(keys.into_iter().collect())).await;
-        let loaded = loaded.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(GroupError::from);
+        // What panics fails those who asked, and nobody after them.
+        let loading = AssertUnwindSafe(load(keys.into_iter().collect())).catch_unwind();
+        let loaded = match timeout(LIMIT, loading).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(_panic)) => Err(sqlx::Error::WorkerCrashed),
+            Err(_elapsed) => Err(sqlx::Error::PoolTimedOut),
+        };
+        let loaded = loaded.map_err(GroupError::from);
         for Ask { key, answer } in group {
-            // Who asked may have gone away.
+            // Who asked may have gone away meanwhile.
             drop(answer.send(loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone)));
         }
     }
@@ -161,6 +173,32 @@ mod tests {
         for answer in futures_util::future::join_all((0..10).map(|key| squares.find(key))).await {
             assert!(matches!(answer.expect_err("a failure").cause(), sqlx::Error::RowNotFound));
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_looked_up_for_those_who_went_away() {
+        let (gate, statements) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let squares = squares(&gate, &statements, &CancellationToken::new());
+        let first = squares.find(2);
+        let leaving = async {
+            let gone = squares.find(4);
+            tokio::select! { biased; _ = gone => {}, () = async { gate.add_permits(3) } => {} }
+        };
+        let (first, ()) = tokio::join!(biased; first, leaving);
+        assert_eq!(first.expect("an answer"), Some(4));
+        assert_eq!(squares.find(6).await.expect("an answer"), Some(36));
+        assert_eq!(statements.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_one_group_only() {
+        let load = |keys: Vec<u32>| async move {
+            assert!(!keys.contains(&13), "nobody asks for 13");
+            Ok(keys.into_iter().map(|key| (key, key)).collect())
+        };
+        let same = Grouped::start(&TaskTracker::new(), &CancellationToken::new(), 1, load);
+        assert!(matches!(same.find(13).await.expect_err("a panic").cause(), sqlx::Error::WorkerCrashed));
+        assert_eq!(same.find(14).await.expect("an answer"), Some(14));
     }
 
     #[tokio::test]

@@ -110,11 +110,10 @@ struct Wake {
     hints: Option<Signals>,
 }
 
-/// Why an idle relay looks into the log.
+/// Why a relay waits no longer.
+#[derive(PartialEq)]
 enum Woken {
-    /// This node appended something.
-    Appended,
-    /// Another node may have.
+    /// There may be new facts.
     Look,
     /// The connection changed, and the stream may be another one.
     Moved,
@@ -134,7 +133,7 @@ impl Wake {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            _ = self.appended.changed() => Woken::Appended,
+            _ = self.appended.changed() => Woken::Look,
             () = hint => Woken::Look,
             () = sleep(POLL_EVERY) => Woken::Look,
             _ = self.link.changed() => Woken::Moved,
@@ -159,22 +158,19 @@ impl Relay {
         if !std::mem::take(pause).is_zero() {
             info!(position = cursor.position.0, "Relaying again after position {}", cursor.position);
         }
-        let mut woken = Woken::Look;
+        self.log.keep_appended();
         loop {
             wake.appended.mark_unchanged();
-            let window = match woken {
-                Woken::Appended => self.next_window(&cursor).await?,
-                Woken::Look => self.read_window(&cursor).await?,
-                Woken::Moved => return Ok(()),
-            };
+            let window = self.next_window(&cursor).await?;
             gauge!("relay_lag_events").set(self.lag(&cursor, &window).await?);
             if !window.is_empty() && self.publish_window(&mut cursor, &window).await? == Progress::Resync {
                 counter!("relay_resync_total").increment(1);
                 return Ok(());
             }
-            // A window that was not full was all there was; what this node appended meanwhile it knows.
-            let is_all = window.len() < MAX_WINDOW && *wake.appended.borrow() <= cursor.position;
-            woken = if is_all { wake.wait(cursor.position).await } else { Woken::Appended };
+            // A window that was not full was all there was, but for what was appended meanwhile: that ends the wait at once.
+            if window.len() < MAX_WINDOW && wake.wait(cursor.position).await == Woken::Moved {
+                return Ok(());
+            }
         }
     }
 
@@ -207,7 +203,7 @@ impl Relay {
         Ok(self.log.read_after(cursor.position, MAX_WINDOW.cast_signed() as i64).await?)
     }
 
-    /// The same after this node appended: usually it still knows what.
+    /// The same, of which this node usually still knows what it appended itself.
     async fn next_window(&self, cursor: &Cursor) -> Result<Vec<StoredEvent>, RelayError> {
         let known = self.log.just_appended(cursor.position, MAX_WINDOW);
         if known.is_empty() { self.read_window(cursor).await } else { Ok(known) }

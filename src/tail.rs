@@ -1,8 +1,9 @@
 //! A gapless, ordered reader of facts: live from NATS where that works, from the log where it does not.
 //!
 //! Every fact knows which one came before it, so a reader sees at once whether it missed something, and reads that from
-//! the log. A message without the service's seal is never believed, but a reason to look. It opens its live feed first and reads the log after that; what comes twice is dropped by position. While
-//! there is no feed it looks into the log by itself, a little later than a feed would have told.
+//! the log. A message without the service's seal is never believed, but a reason to look. It opens its live feed first and
+//! reads the log after that; what comes twice is dropped by position. While there is no feed it looks into the log by
+//! itself, a little later than a feed would have told.
 
 use std::pin::Pin;
 use std::time::Duration;

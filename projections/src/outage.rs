@@ -17,10 +17,12 @@ pub fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Connections (08), authorization while roles change (28), rollbacks by deadlock or serialization (40), resources (53),
-/// locks not available (55P03), cancelled statements and shutdowns (57), system errors (58).
+/// Connections (08), a transaction that stood still for too long (25P03), authorization while roles change (28), rollbacks
+/// by deadlock or serialization (40), resources (53), locks not available (55P03), cancelled statements and shutdowns (57),
+/// system errors (58).
 fn is_passing_code(code: &str) -> bool {
-    code == "55P03" || ["08", "28", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+    ["25P03", "55P03"].contains(&code)
+        || ["08", "28", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
 }
 
 #[cfg(test)]
@@ -31,6 +33,8 @@ mod tests {
     fn a_dead_lock_passes_and_a_broken_rule_does_not() {
         assert!(is_passing_code("40P01"));
         assert!(is_passing_code("57P01"));
+        assert!(is_passing_code("25P03"), "a frozen node comes back");
+        assert!(!is_passing_code("25P02"), "what was asked failed before");
         assert!(!is_passing_code("23505"));
         assert!(!is_passing_code("22003"));
     }

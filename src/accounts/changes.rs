@@ -9,7 +9,7 @@ use tracing::info;
 use super::picture::{self, Picture};
 use super::user::{Change, Changes, NewUser, User};
 use super::{AccountError, Accounts, store, terms};
-use crate::clock;
+use crate::{clock, database};
 
 /// What PostgreSQL calls a value that another row has.
 const UNIQUE_VIOLATION: &str = "23505";
@@ -39,7 +39,7 @@ impl Accounts {
             Some(password) => Some(self.passwords.hash(password.clone()).await),
             None => None,
         };
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         let unmakes_super_admin = changes.role == Some(Role::Admin) || changes.is_active == Some(false);
         if unmakes_super_admin && store::hold_super_admins(&mut transaction).await? == [id] {
             return Err(AccountError::LastSuperAdmin);

@@ -10,6 +10,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use tracing::debug;
 
 use crate::config::Secret;
+use crate::database;
 
 /// The most devices of a staff member, and of a donor's session; the one that was not seen for longest makes room.
 const OF_STAFF: i64 = 10;
@@ -64,7 +65,7 @@ impl Devices {
     /// Notes a device of a staff member, as seen now.
     pub async fn register_staff(&self, id: UserId, kind: DeviceKind, value: &str) -> Result<(), DeviceError> {
         plausible(value)?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         take_turn(&mut transaction, &format!("staff {id}")).await?;
         sqlx::query(
             "insert into devices (staff_id, kind, value)
@@ -128,7 +129,7 @@ impl Devices {
         value: &str,
     ) -> Result<(), DeviceError> {
         plausible(value)?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         take_turn(&mut transaction, &format!("donor {}", session.0)).await?;
         sqlx::query(
             "insert into devices (donor_id, donor_session, kind, value)

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+use crate::database;
+
 /// An account of another desk.
 #[derive(Clone, Debug)]
 pub struct MovedUser<'a> {
@@ -45,7 +47,7 @@ pub enum MovedIn {
 /// # Errors
 /// If the database fails or a column cannot hold a value.
 pub async fn move_in(pool: &PgPool, user: &MovedUser<'_>, keep: bool) -> sqlx::Result<MovedIn> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     let inserted = sqlx::query(
         "insert into users (id, username, password, name, email, role, avatar, is_active, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -123,7 +123,7 @@ impl Errand {
         if !self.is_shown(query, outcome.position).await {
             return Ok(None);
         }
-        if_there_now(query, self.api.lookups.query(query).await)
+        if_there_now(self.api.lookups.query(query).await)
     }
 
     /// The same, with the end of the conversation.
@@ -135,7 +135,18 @@ impl Errand {
         if !self.is_shown(query, outcome.position).await {
             return Ok(None);
         }
-        if_there_now(query, self.api.lookups.conversation(query).await)
+        if_there_now(self.api.lookups.conversation(query).await)
+    }
+
+    /// The query after a command, with something else that was looked up after it.
+    pub(super) async fn shown_with<T, E: Into<GroupError>>(
+        &self,
+        query: QueryId,
+        outcome: &Outcome,
+        other: impl Future<Output = Result<Option<T>, E>>,
+    ) -> Result<Option<(QueryRow, T)>, ApiError> {
+        let Some(row) = self.shown(query, outcome).await? else { return Ok(None) };
+        Ok(if_there_now(other.await)?.map(|other| (row, other)))
     }
 
     /// Answers a staff member with the query after their command.
@@ -152,10 +163,10 @@ impl Errand {
 }
 
 /// What was looked up after a command: that the database is away for a moment makes the answer a later one, not a failure.
-fn if_there_now<T>(query: QueryId, found: Result<Option<T>, GroupError>) -> Result<Option<T>, ApiError> {
-    match found {
+pub(super) fn if_there_now<T, E: Into<GroupError>>(found: Result<Option<T>, E>) -> Result<Option<T>, ApiError> {
+    match found.map_err(Into::into) {
         Err(error) if projections::is_passing(error.cause()) => {
-            warn!(%error, query.id = %query, "Cannot show query {query} after a command");
+            warn!(%error, "Cannot show what a command did: the answer is a later one");
             Ok(None)
         }
         found => Ok(found?),

@@ -19,7 +19,6 @@ use projections::{ReadError, ReadPool};
 use tracing::warn;
 
 use super::Api;
-use super::error::ApiError;
 use super::views::{CallsShown, Pass};
 use crate::clock;
 use crate::integrations::calls::{ProviderError, Seat};
@@ -47,7 +46,7 @@ pub(super) async fn calls_shown(
     messages: &[MessageRow],
     queries: &[QueryRow],
     reader: Reader<'_>,
-) -> Result<CallsShown, ApiError> {
+) -> Result<CallsShown, ReadError> {
     let (mut sessions, asked) = told(&api.reads, messages).await?;
     let passes = passes(api, &mut sessions, queries, reader).await;
     Ok(CallsShown::new(sessions, &asked, passes))

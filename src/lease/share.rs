@@ -1,10 +1,11 @@
-//! Work in parts that several nodes do at once: each holds a lock per part, and as many parts as its share is.
+//! Work in parts that several nodes do at once: each holds a lock per part, up to an equal share.
 //!
 //! All locks of a node belong to one session of PostgreSQL, and so does its presence, a lock that everybody holds
 //! together. Each lock is a pair, the duty's number and the part's, and so is not the single number of [`super::hold`].
 //! Who is there and who holds what is read from PostgreSQL's own table of locks: nobody elects, nobody assigns.
 //! Whoever has more parts than its share gives the rest back, whoever has fewer takes what is free, and a session that
-//! ends frees everything it held.
+//! ends frees everything it held. Shares are rounded up and nothing is taken back below that, so who comes last may get
+//! less than the others: five nodes share 16 parts as 4, 4, 4, 4 and 0.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -78,7 +79,7 @@ impl Share {
         Ok(Self { connection, duty, parts, held: BTreeSet::new() })
     }
 
-    /// Takes what is free, or gives back what is too much, towards this node's share. Whether anything changed.
+    /// Takes what is free up to this node's share, or gives back what is more than that. Whether anything changed.
     pub async fn balance(&mut self) -> Result<bool, sqlx::Error> {
         let View { members, free } = self.look().await?;
         let goal = usize::from(self.parts.div_ceil(members.max(1)));

@@ -5,7 +5,6 @@
 //! path in the payload) is authenticated with it, so a box cannot be moved. Without the key it reads `{"$erased": true}`.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
@@ -23,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::LogError;
+use super::cache::hot;
 use crate::grouped::Grouped;
 
 /// How many data keys stay in memory.
@@ -75,8 +74,8 @@ impl Codec {
             pool,
             stored: Grouped::start(tasks, stop, 1, move |ids: Vec<DonorId>| stored_keys(donors.clone(), ids)),
             master: Arc::new(XChaCha20Poly1305::new(&Key::from(*master_key))),
-            by_id: recent(),
-            by_donor: recent(),
+            by_id: hot(CACHED_KEYS).time_to_live(KEY_LIFETIME).build(),
+            by_donor: hot(CACHED_KEYS).time_to_live(KEY_LIFETIME).build(),
         }
     }
 
@@ -222,12 +221,6 @@ impl Codec {
             .ok_or(LogError::WrongMasterKey)?;
         Ok(DataKey { id, cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(bytes))) })
     }
-}
-
-/// A cache of what was used last, for a while.
-fn recent<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static>() -> Cache<K, V> {
-    let cache = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(KEY_LIFETIME);
-    cache.eviction_policy(EvictionPolicy::lru()).build()
 }
 
 /// The key that each donor's text is sealed with: the last one made.

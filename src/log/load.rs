@@ -14,13 +14,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use postgres_es::PostgresEventRepository;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
+use super::cache::hot;
 use super::{Log, LogError};
 
 /// A stream as long as this, and every multiple, gets a snapshot.
@@ -72,14 +72,8 @@ pub struct Caches {
 
 impl Caches {
     pub(super) fn new(capacity: u64) -> Self {
-        Self { queries: hot(capacity), calls: hot(capacity), chats: hot(capacity) }
+        Self { queries: hot(capacity).build(), calls: hot(capacity).build(), chats: hot(capacity).build() }
     }
-}
-
-/// A cache that lets go of what was used longest ago. One that counts uses, as is the default, would keep the busy of
-/// yesterday and admit no query that was opened today.
-fn hot<A: Logged>(capacity: u64) -> Cache<StreamId, Loaded<A>> {
-    Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 impl Logged for DonorQuery {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod append;
+mod cache;
 mod codec;
 mod ids;
 mod imported;
@@ -169,6 +170,11 @@ impl Log {
     /// Follows the last position this node appended; a hint to look, never the truth about other nodes.
     pub fn appended(&self) -> watch::Receiver<Position> {
         self.inner.writer.appended()
+    }
+
+    /// From now on keeps the last facts that this node appends, and forgets those that it kept before.
+    pub fn keep_appended(&self) {
+        self.inner.recent.begin();
     }
 
     /// The facts after a position that this node appended a moment ago, in order; none if it did not, or not the next one.

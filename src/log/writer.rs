@@ -125,6 +125,8 @@ enum BatchError {
     Refused(sqlx::Error),
     /// The connection broke: it may have been written.
     Unknown,
+    /// The database stayed out of reach. What was sent before may have been written.
+    Away,
 }
 
 impl Task {
@@ -144,8 +146,8 @@ impl Task {
             {
                 self.backlog.push_back(next);
             }
-            metrics::gauge!("log_queue_depth").set(f64::from(u32::try_from(self.backlog.len()).unwrap_or(u32::MAX)));
             let batch = self.take_batch();
+            metrics::gauge!("log_queue_depth").set(f64::from(u32::try_from(self.backlog.len()).unwrap_or(u32::MAX)));
             if !batch.is_empty() {
                 self.write(batch).await;
             }
@@ -192,13 +194,14 @@ impl Task {
     /// Writes each command of a failed batch alone.
     async fn one_by_one(&mut self, jobs: &[Job], failure: BatchError) -> Vec<Verdict> {
         let mut check_first = matches!(failure, BatchError::Unknown);
+        // One wait for the database is enough for all of them.
+        let mut is_away = matches!(failure, BatchError::Away);
         if let BatchError::Refused(error) = &failure {
             warn!(error = %error, commands = jobs.len(), "A batch was refused; writing its commands one by one");
         }
         let mut verdicts = Vec::with_capacity(jobs.len());
         for job in jobs {
-            if check_first && self.connect().await.is_err() {
-                // One wait for the database is enough for all of them.
+            if is_away {
                 verdicts.push(Err(AppendError::Unavailable(LogError::OutcomeUnknown)));
                 continue;
             }
@@ -208,8 +211,9 @@ impl Task {
                     error!(error = %error, "A command could not be written");
                     Err(AppendError::Unavailable(LogError::Database(error)))
                 }
-                Err(BatchError::Unknown) => {
+                Err(failure @ (BatchError::Unknown | BatchError::Away)) => {
                     check_first = true;
+                    is_away = matches!(failure, BatchError::Away);
                     Err(AppendError::Unavailable(LogError::OutcomeUnknown))
                 }
             };
@@ -273,12 +277,18 @@ impl Task {
 
     /// Keeps what was recorded for the relay.
     fn remember(&self, jobs: &[Job], verdicts: &[Verdict]) {
-        for (job, verdict) in jobs.iter().zip(verdicts) {
-            let Ok(Written::Recorded { first, at }) = verdict else { continue };
-            for (Row { event, .. }, position) in job.rows.iter().zip(first.0..) {
-                self.recent.push(StoredEvent { position: Position(position), recorded_at: *at, ..event.clone() });
-            }
-        }
+        let recorded = jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match verdict {
+            Ok(Written::Recorded { first, at }) => Some((&job.rows, *first, *at)),
+            Ok(Written::Replayed { .. }) | Err(_) => None,
+        });
+        self.recent.add(recorded.flat_map(|(rows, first, recorded_at)| {
+            let placed = rows.iter().zip(first.0..);
+            placed.map(move |(Row { event, .. }, position)| StoredEvent {
+                position: Position(position),
+                recorded_at,
+                ..event.clone()
+            })
+        }));
     }
 
     fn failed(&mut self, error: sqlx::Error) -> BatchError {
@@ -311,6 +321,34 @@ impl Task {
             };
             self.connection = tokio::time::timeout(PATIENCE, attempt).await.ok();
         }
-        self.connection.as_mut().ok_or(BatchError::Unknown)
+        self.connection.as_mut().ok_or(BatchError::Away)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use sqlx::postgres::PgConnectOptions;
+    use tokio::time::Instant;
+    use tokio_util::task::TaskTracker;
+
+    use super::{Job, PATIENCE, Writer};
+    use crate::log::recent::Recent;
+    use crate::log::{AppendError, LogError};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_waits_once_for_a_database_that_is_away() {
+        let nobody = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(nobody.port());
+        let writer = Writer::start(options, Arc::<Recent>::default(), &TaskTracker::new());
+        let job = || Job { checks: Vec::new(), rows: Vec::new(), claims: Vec::new(), key: None, new_key: None };
+        let began = Instant::now();
+        for verdict in futures_util::future::join_all((0..20).map(|_| writer.write(job()))).await {
+            assert!(matches!(verdict, Err(AppendError::Unavailable(LogError::OutcomeUnknown))), "{verdict:?}");
+        }
+        // The first command may have been a batch of its own.
+        assert!(began.elapsed() < 3 * PATIENCE, "{:?}", began.elapsed());
     }
 }

@@ -15,6 +15,7 @@ use super::checkpoints::{self, Checkpoints, DeadLetter, Move, Parked};
 use super::freshness::{Freshness, Mark};
 use super::{HANDFUL, Interrupted, Projector};
 use crate::bus::Bus;
+use crate::database;
 use crate::log::{Log, LogError};
 
 /// How many facts are applied at once at most.
@@ -190,7 +191,7 @@ impl Lane {
         if moves.is_empty() {
             return Ok(Some(moves));
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         if !checkpoint::advance(&mut transaction, &moves).await? {
             return Ok(None);
         }

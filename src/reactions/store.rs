@@ -15,6 +15,7 @@ use sqlx::{PgPool, Row};
 use super::plan::Plan;
 use super::target::{Channel, Target};
 use super::timers;
+use crate::database;
 
 /// How many old rows are deleted in one transaction.
 const SWEEP: i64 = 1_000;
@@ -94,7 +95,7 @@ impl Store {
 
     /// Writes a plan down and moves the checkpoint; `false`, and nothing is written, if another planner moved it before.
     pub(super) async fn keep(&self, plan: &Plan, from: Position, to: Position) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         if !plan.timers.is_empty() {
             timers::keep(&mut transaction, &plan.timers).await?;
         }

@@ -24,7 +24,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("projector", &["bus", "clock", "config", "database", "lease", "log", "tail"]),
     ("push", &["accounts", "bus", "config", "log", "network", "projector", "refusal", "tail"]),
     ("integrations", &["clock", "config"]),
-    ("reactions", &["accounts", "bus", "clock", "dispatch", "integrations", "lease", "log", "projector", "tail"]),
+    (
+        "reactions",
+        &["accounts", "bus", "clock", "database", "dispatch", "integrations", "lease", "log", "projector", "tail"],
+    ),
     ("accounts", &["config", "clock", "database"]),
     ("activity", &[]),
     ("dashboard", &[]),

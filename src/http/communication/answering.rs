@@ -9,7 +9,6 @@ use axum::response::Response;
 use projections::requests;
 
 use super::Wish;
-use super::asking::no_such_request;
 use super::begin::{Start, begin, turn};
 use super::start::staff_answer;
 use crate::clock;
@@ -120,8 +119,10 @@ pub(super) async fn with_no(
     let actor = acting(&by);
     let command = DonorQueryCommand::RejectCallRequest { request, by, at: clock::now() };
     let outcome = errand.carry_out(query, &actor, command).await?;
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
-    let request = requests::find(&api.reads, request).await?.ok_or_else(no_such_request)?;
+    let found = requests::find(&api.reads, request);
+    let Some((row, request)) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let data = views::StaffCallRequest::new(&request, Some(&row), &api.accounts.list());
     let response = answer::about_call(errand.success(), Some(data), Some("Call request rejected successfully"));
     Ok(answer::of_command(&row, response, &outcome))

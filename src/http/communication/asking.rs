@@ -16,6 +16,7 @@ use super::Wish;
 use crate::accounts::DonorPrincipal;
 use crate::clock;
 use crate::dispatch::Outcome;
+use crate::grouped::GroupError;
 use crate::http::answer::{self, CallEnvelope};
 use crate::http::auth;
 use crate::http::body::{Body, Id, PairOrNone};
@@ -114,10 +115,15 @@ pub(super) async fn as_donor(
     let (request, message) = (api.log.next_request_id().await?, errand.notice().await?);
     let command = DonorQueryCommand::RequestCall { request, mode, message, at: clock::now() };
     let outcome = errand.carry_out(query, &by, command).await?;
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
     let request = asked(&outcome).ok_or(ApiError::Internal(None))?;
-    let request = requests::find(&api.reads, request).await?.ok_or_else(no_such_request)?;
-    let said = api.lookups.message(request.message_id).await?;
+    let found = async {
+        let Some(request) = requests::find(&api.reads, request).await? else { return Ok(None) };
+        let said = api.lookups.message(request.message_id).await?;
+        Ok::<_, GroupError>(Some((request, said)))
+    };
+    let Some((row, (request, said))) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let data = views::Ask::new(&request, said.as_ref(), &row, &api.accounts.list());
     let response = answer::about_call(StatusCode::CREATED, Some(data), Some("Call requested successfully"));
     Ok(answer::of_command(&row, response, &outcome))
@@ -151,8 +157,10 @@ pub(super) async fn take_back(
         }
         outcome => outcome?,
     };
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
-    let request = requests::find(&api.reads, request).await?.ok_or_else(no_such_request)?;
+    let found = requests::find(&api.reads, request);
+    let Some((row, request)) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let data = views::DonorCallRequest::new(&request, &row);
     let response = answer::about_call(StatusCode::CREATED, Some(data), Some("Call request cancelled successfully"));
     Ok(answer::of_command(&row, response, &outcome))

@@ -122,8 +122,10 @@ pub(super) async fn end_as_donor(
     }
     let outcome = end_call(&errand, &call, &Actor::Donor { id: donor.donor_id }, Caller::Donor).await?;
     let query = call.query_id;
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
-    let call = calls::find(&api.reads, call.call_id).await?.ok_or_else(no_such_call)?;
+    let found = calls::find(&api.reads, call.call_id);
+    let Some((row, call)) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let data = views::DonorCallSession::new(&call, &row, None, &api.accounts.list());
     let response = answer::about_call(StatusCode::CREATED, Some(data), Some("Call ended successfully"));
     Ok(answer::of_command(&row, response, &outcome))
@@ -186,8 +188,10 @@ async fn staff_answer(
     message: &'static str,
 ) -> Result<Response, ApiError> {
     let (api, query) = (&errand.api, call.query_id);
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
-    let call = calls::find(&api.reads, call.call_id).await?.ok_or_else(no_such_call)?;
+    let found = calls::find(&api.reads, call.call_id);
+    let Some((row, call)) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let data = views::StaffCallSession::new(&call, Some(&row), None, &api.accounts.list());
     let response = answer::about_call(errand.success(), Some(data), Some(message));
     Ok(answer::of_command(&row, response, &outcome))

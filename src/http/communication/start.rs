@@ -8,10 +8,10 @@ use aggregates::vocabulary::CallMode;
 use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
-use projections::{calls, queries};
+use projections::{ReadError, calls, queries, requests};
 
+use super::Wish;
 use super::begin::{Begun, Start, Turn, begin, begun_call, turn};
-use super::{Wish, no_such_call};
 use crate::accounts::DonorPrincipal;
 use crate::clock;
 use crate::http::answer::{self, CallEnvelope};
@@ -124,18 +124,25 @@ pub(super) async fn staff_answer(
 ) -> Result<Response, ApiError> {
     let Begun { outcome, pass } = begun;
     let api = &errand.api;
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
     let call = begun_call(&outcome.events).ok_or(ApiError::Internal(None))?;
-    let call = calls::find(&api.reads, call).await?.ok_or_else(no_such_call)?;
+    let found = async {
+        let Some(call) = calls::find(&api.reads, call).await? else { return Ok(None) };
+        let request = match call.request_id {
+            Some(request) => requests::find(&api.reads, request).await?,
+            None => None,
+        };
+        Ok::<_, ReadError>(Some((call, request)))
+    };
+    let Some((row, (call, request))) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let pass = match pass {
         None => joining::try_pass(api, &call, &row, Reader::Staff(by)).await,
         made => made,
     };
     let people = api.accounts.list();
     let mut data = views::StaffCall::new(&call, &row, pass.as_ref(), &people);
-    if let Some(request) = call.request_id
-        && let Some(request) = projections::requests::find(&api.reads, request).await?
-    {
+    if let Some(request) = request {
         data = data.answering(&request, &row, &people);
     }
     let response = answer::about_call(errand.success(), Some(data), Some(message));
@@ -145,8 +152,10 @@ pub(super) async fn staff_answer(
 async fn donor_answer(errand: &Errand, query: QueryId, call: CallId, begun: Begun) -> Result<Response, ApiError> {
     let Begun { outcome, pass } = begun;
     let api = &errand.api;
-    let Some(row) = errand.shown(query, &outcome).await? else { return Ok(answer::later(query.get(), &outcome)) };
-    let call = calls::find(&api.reads, call).await?.ok_or_else(no_such_call)?;
+    let found = calls::find(&api.reads, call);
+    let Some((row, call)) = errand.shown_with(query, &outcome, found).await? else {
+        return Ok(answer::later(query.get(), &outcome));
+    };
     let pass = match pass {
         None => joining::try_pass(api, &call, &row, Reader::Donor).await,
         made => made,

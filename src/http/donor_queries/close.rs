@@ -13,7 +13,7 @@ use crate::clock;
 use crate::http::answer::{self, Envelope};
 use crate::http::auth::Donor;
 use crate::http::body::{Body, Id};
-use crate::http::errand::Errand;
+use crate::http::errand::{Errand, if_there_now};
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
 use crate::http::lookups::Conversation;
@@ -56,7 +56,8 @@ pub(super) async fn close(
         return Ok(answer::later(id, &outcome));
     };
     let (api, Conversation { row, said }) = (&errand.api, &*shown);
-    let calls = joining::calls_shown(api, said, std::slice::from_ref(row), Reader::Donor).await?;
+    let calls = joining::calls_shown(api, said, std::slice::from_ref(row), Reader::Donor).await;
+    let Some(calls) = if_there_now(calls.map(Some))? else { return Ok(answer::later(id, &outcome)) };
     let data = views::DonorQuery::new(row, said, &calls, &api.accounts.list());
     let response = answer::enveloped(StatusCode::CREATED, data, Some("Query closed successfully"));
     Ok(answer::of_command(row, response, &outcome))

@@ -180,6 +180,13 @@ pub(in crate::http) struct ListKey {
     number: Option<i64>,
 }
 
+impl ListKey {
+    /// Whether it looks for words of somebody's choice, of which no index knows beforehand how rare they are.
+    pub(in crate::http) fn is_search(&self) -> bool {
+        self.filter.as_ref().is_some_and(|filter| filter.search.is_some() || filter.donor_name.is_some())
+    }
+}
+
 /// A page of a list, with the end of each conversation.
 pub(super) async fn answer(api: &Api, filters: &Filters, list: ListFilter, order: Order) -> Result<Response, ApiError> {
     let page = filters.slice(order)?;
@@ -194,14 +201,18 @@ pub(in crate::http) async fn pages(
     accounts: Accounts,
     keys: Vec<ListKey>,
 ) -> Result<HashMap<ListKey, Result<Bytes, GroupError>>, ReadError> {
-    let written = keys.into_iter().map(async |key| {
-        let body = match page(&reads, &accounts, &key).await {
-            Ok(envelope) => serde_json::to_vec(&envelope).map_err(|error| ReadError::Encode(error.into())),
-            Err(error) => Err(error),
-        };
-        (key, body.map(Bytes::from).map_err(GroupError::from))
+    let pages = keys.into_iter().map(async |key| {
+        let page = written(&reads, &accounts, &key).await;
+        (key, page.map_err(GroupError::from))
     });
-    Ok(join_all(written).await.into_iter().collect())
+    Ok(join_all(pages).await.into_iter().collect())
+}
+
+/// A page of a list, written as JSON.
+pub(in crate::http) async fn written(reads: &ReadPool, accounts: &Accounts, key: &ListKey) -> Result<Bytes, ReadError> {
+    let envelope = page(reads, accounts, key).await?;
+    let body = serde_json::to_vec(&envelope).map_err(|error| ReadError::Encode(error.into()))?;
+    Ok(Bytes::from(body))
 }
 
 async fn page(

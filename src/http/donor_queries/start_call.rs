@@ -11,6 +11,7 @@ use aggregates::vocabulary::{CallMode, QueryStatus};
 use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
+use projections::ReadError;
 use projections::calls;
 use projections::page::Page;
 use projections::queries::{self, ListFilter, Order};
@@ -23,7 +24,7 @@ use crate::http::answer::{self, Envelope};
 use crate::http::auth::Caller as Credential;
 use crate::http::body::Body;
 use crate::http::communication::{Begun, Start, begin, begun_call, turn};
-use crate::http::errand::{Errand, Founding};
+use crate::http::errand::{Errand, Founding, if_there_now};
 use crate::http::error::ApiError;
 use crate::http::joining::{self, Reader};
 use crate::http::layers::ClientAddress;
@@ -95,12 +96,18 @@ async fn answer(errand: &Errand, begun: Begun) -> Result<Response, ApiError> {
         return Ok(answer::opened_later(query.get(), token, &outcome));
     };
     let Conversation { row, said } = &*found;
-    let call = calls::find(&api.reads, call).await?.ok_or(ApiError::Internal(None))?;
+    let told = async {
+        let Some(call) = calls::find(&api.reads, call).await? else { return Ok(None) };
+        let shown = joining::calls_told(&api.reads, said).await?;
+        Ok::<_, ReadError>(Some((call, shown)))
+    };
+    let Some((call, shown)) = if_there_now(told.await)? else {
+        return Ok(answer::opened_later(query.get(), token, &outcome));
+    };
     let pass = match pass {
         None => joining::try_pass(api, &call, row, Reader::Donor).await,
         made => made,
     };
-    let shown = joining::calls_shown(api, said, std::slice::from_ref(row), Reader::Onlooker).await?;
     let people = api.accounts.list();
     let data = OpenedWithCall {
         query: views::DonorQuery::new(row, said, &shown, &people).with_token(token),

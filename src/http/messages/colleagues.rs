@@ -11,7 +11,7 @@ use projections::messages;
 
 use super::post::NewMessage;
 use crate::clock;
-use crate::http::errand::Errand;
+use crate::http::errand::{Errand, if_there_now};
 use crate::http::error::ApiError;
 use crate::http::views::{self, CallsShown};
 use crate::http::{answer, auth, donor_queries};
@@ -38,7 +38,7 @@ pub(super) async fn say(
     let said = errand.carry_out_in_chat(&auth::acting(by), command).await?;
     let message = posted(&said.events).ok_or(ApiError::Internal(None))?;
     let shown = if errand.is_shown_in(said.partition, said.position).await {
-        messages::find(&api.reads, message, Some(by.id)).await?
+        if_there_now(messages::find(&api.reads, message, Some(by.id)).await)?
     } else {
         None
     };

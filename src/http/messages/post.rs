@@ -218,10 +218,7 @@ pub(super) async fn said(
     };
     let outcome = errand.carry_out(query, by, command).await?;
     let message = posted(&outcome.events).ok_or(ApiError::Internal(None))?;
-    let shown = match errand.shown(query, &outcome).await? {
-        Some(row) => errand.api.lookups.message(message).await?.map(|said| (row, said)),
-        None => None,
-    };
+    let shown = errand.shown_with(query, &outcome, errand.api.lookups.message(message)).await?;
     Ok((outcome, shown))
 }
 

@@ -1,6 +1,7 @@
 //! What is said, by whom, and who reads it.
 
 use serde_json::json;
+use sqlx::Executor;
 
 use crate::support::desk::desk;
 
@@ -81,4 +82,35 @@ async fn a_reminder_to_a_colleague_is_not_for_the_donor() {
         assert!(!read.contains("username") && !read.contains("email"), "{read}");
     }
     assert!(ada.get(&format!("/api/v1/messages/query/{id}")).await.expect(200).to_string().contains("hurry up"));
+}
+
+/// Makes what an answer shows unreadable for the moment, and for nobody else.
+const AWAY: &str = "
+    create function read.away() returns boolean language plpgsql as $$
+    begin
+        if current_query() like '%from messages as m left join%' or current_query() like '%where request_id = $1' then
+            raise exception 'not now' using errcode = 'lock_not_available';
+        end if;
+        return true;
+    end
+    $$;
+    alter table read.messages enable row level security, force row level security;
+    create policy away on read.messages using (read.away()) with check (true);
+    alter table read.requests enable row level security, force row level security;
+    create policy away on read.requests using (read.away()) with check (true)";
+
+#[tokio::test]
+async fn a_command_that_took_effect_does_not_fail_because_its_answer_cannot_be_read() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (donor, id) = desk.donor("d-1").await;
+    desk.pool().execute(AWAY).await.unwrap();
+    let said = donor.post(&format!("/api/v1/messages/donor/{id}"), &json!({ "content": "Hello?" })).await.expect(202);
+    assert!(said.at("/position").is_i64());
+    ada.get(&format!("/api/v1/messages/query/{id}")).await.expect(503);
+    let asked = donor.post(&format!("/api/v1/communication/call/{id}/request"), &json!({ "mode": "VIDEO" })).await;
+    assert!(asked.expect(202).at("/position").is_i64());
+    let applied = "select (select count(*) from read.messages where content = 'Hello?'), count(*) from read.requests";
+    let applied: (i64, i64) = sqlx::query_as(applied).fetch_one(desk.pool()).await.unwrap();
+    assert_eq!(applied, (1, 1), "nothing was behind");
 }

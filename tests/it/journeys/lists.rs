@@ -1,8 +1,12 @@
 //! Lists: what is in them, how they are cut, and what they refuse.
 
+use std::time::Duration;
+
 use serde_json::json;
+use sqlx::Executor;
 
 use crate::support::desk::desk;
+use crate::support::eventually::eventually;
 
 #[tokio::test]
 async fn a_list_is_followed_by_its_cursor_or_by_page_numbers() {
@@ -54,6 +58,33 @@ async fn filters_of_both_generations_narrow_a_list() {
         assert_eq!(*refused.at("/code"), "validation_failed");
     }
     ada.get("/api/v1/donor-queries/status/open").await.expect(400);
+}
+
+#[tokio::test]
+async fn a_list_does_not_wait_for_searches() {
+    const LIMIT: Duration = Duration::from_secs(20);
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (_, id) = desk.donor("d-1").await;
+    let mut lock = desk.pool().begin().await.unwrap();
+    lock.execute("lock table read.query_details in access exclusive mode").await.unwrap();
+    let search = |number: usize| {
+        let (ada, path) = (ada.clone(), format!("/api/v1/donor-queries/general?search=dora&limit={}", number + 1));
+        tokio::spawn(async move { ada.get(&path).await })
+    };
+    let mut searches = vec![search(0)];
+    let waiting = "select count(*) from pg_locks where not granted and relation = 'read.query_details'::regclass";
+    let waiting = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(desk.pool()).await.unwrap();
+    eventually(LIMIT, waiting, |waiting| *waiting == 1).await;
+    searches.extend((1..20).map(search));
+    eventually(LIMIT, waiting, |waiting| *waiting > 1).await;
+    let list = ada.get("/api/v1/donor-queries/unassigned");
+    let list = tokio::time::timeout(Duration::from_secs(5), list).await.expect("nobody searches here");
+    assert_eq!(ids(&list.expect(200).body), [id]);
+    lock.rollback().await.unwrap();
+    for search in searches {
+        assert_eq!(ids(&search.await.unwrap().expect(200).body), [id]);
+    }
 }
 
 fn ids(body: &serde_json::Value) -> Vec<i64> {

@@ -1,13 +1,17 @@
 //! Several devices per person, a bounded number of them, and each of one person only.
 
+use std::time::Duration;
+
 use aggregates::ids::{DonorId, UserId};
 use aggregates::people::{DonorSession, Role};
+use futures_util::FutureExt;
 use proof_concierge::accounts::devices::{Device, DeviceError, DeviceKind, Devices};
 use proof_concierge::accounts::{Accounts, seed};
 use proof_concierge::database::{self, Purpose};
 use uuid::Uuid;
 
 use crate::support::database::{TestDatabase, database};
+use crate::support::eventually::eventually;
 use crate::support::node::config;
 
 const OWN: DonorSession = DonorSession(Uuid::from_u128(1));
@@ -124,4 +128,22 @@ async fn what_is_no_push_token_is_refused_and_never_shown() {
     registry.devices.register_staff(ada, DeviceKind::Token, &token(1)).await.unwrap();
     let shown = format!("{:?}", registry.devices.of_staff(&[ada]).await.unwrap());
     assert!(!shown.contains(&token(1)), "{shown}");
+}
+
+#[tokio::test]
+async fn a_request_given_up_at_its_beginning_takes_nothing_later_with_it() {
+    let database = database().await;
+    let pool = database::pool(&config(&database).database_url, Purpose::Read, 1).unwrap();
+    sqlx::query("select 1").execute(&pool).await.unwrap();
+    eventually(Duration::from_secs(10), async || pool.num_idle(), |idle| *idle == 1).await;
+
+    let (devices, donor, token) = (Devices::new(pool.clone()), DonorId::new("d-1"), token(1));
+    let given_up = devices.register_donor(&donor, OWN, DeviceKind::Token, &token).now_or_never();
+    assert!(given_up.is_none(), "the answer to its first statement cannot be there");
+    tokio::task::yield_now().await;
+    let write = "insert into snapshots (aggregate_type, aggregate_id, version, schema_hash, state)
+                 values ('donor_query', '1', 1, '', '{}')";
+    sqlx::query(write).execute(&pool).await.unwrap();
+    let written: i64 = sqlx::query_scalar("select count(*) from snapshots").fetch_one(&database.pool).await.unwrap();
+    assert_eq!(written, 1);
 }
