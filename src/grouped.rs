@@ -30,10 +30,13 @@ pub struct Grouped<K, V> {
     stop: CancellationToken,
 }
 
-/// Why a question got no answer: the one failure of everybody who shared the statement.
+/// Why a question got no answer: the one failure of everybody who shared the statement, or of one key alone.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct GroupError(Arc<sqlx::Error>);
+
+/// What keys have: a value, or a reason why this one's cannot be told, which is nobody else's failure.
+pub type Answers<K, V> = HashMap<K, Result<V, GroupError>>;
 
 struct Ask<K, V> {
     key: K,
@@ -69,7 +72,7 @@ where
     pub fn start<L, F>(tasks: &TaskTracker, stop: &CancellationToken, at_once: usize, load: L) -> Self
     where
         L: Fn(Vec<K>) -> F + Clone + Send + 'static,
-        F: Future<Output = Result<HashMap<K, V>, sqlx::Error>> + Send,
+        F: Future<Output = Result<Answers<K, V>, sqlx::Error>> + Send,
     {
         let (asks, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
@@ -97,7 +100,7 @@ where
     K: Clone + Eq + Hash,
     V: Clone,
     L: Fn(Vec<K>) -> F,
-    F: Future<Output = Result<HashMap<K, V>, sqlx::Error>>,
+    F: Future<Output = Result<Answers<K, V>, sqlx::Error>>,
 {
     loop {
         let mut group = Vec::new();
@@ -119,15 +122,16 @@ where
         };
         let loaded = loaded.map_err(GroupError::from);
         for Ask { key, answer } in group {
+            let found = loaded.as_ref().map_err(Clone::clone);
+            let found = found.and_then(|answers| answers.get(&key).cloned().transpose());
             // Who asked may have gone away meanwhile.
-            drop(answer.send(loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone)));
+            drop(answer.send(found));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -145,7 +149,7 @@ mod tests {
             async move {
                 gate.acquire().await.map_err(|_| sqlx::Error::RowNotFound)?.forget();
                 statements.fetch_add(1, Ordering::SeqCst);
-                Ok(keys.into_iter().filter(|key| key % 2 == 0).map(|key| (key, key * key)).collect::<HashMap<_, _>>())
+                Ok(keys.into_iter().filter(|key| key % 2 == 0).map(|key| (key, Ok(key * key))).collect())
             }
         })
     }
@@ -191,10 +195,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_cannot_be_told_of_one_key_is_told_of_the_others() {
+        let load = |keys: Vec<u32>| async move {
+            let of = |key| if key == 13 { Err(sqlx::Error::RowNotFound.into()) } else { Ok(key) };
+            Ok(keys.into_iter().map(|key| (key, of(key))).collect())
+        };
+        let same = Grouped::start(&TaskTracker::new(), &CancellationToken::new(), 1, load);
+        let (bad, good) = tokio::join!(same.find(13), same.find(14));
+        assert!(matches!(bad.expect_err("a failure").cause(), sqlx::Error::RowNotFound));
+        assert_eq!(good.expect("an answer"), Some(14));
+    }
+
+    #[tokio::test]
     async fn a_panic_fails_one_group_only() {
         let load = |keys: Vec<u32>| async move {
             assert!(!keys.contains(&13), "nobody asks for 13");
-            Ok(keys.into_iter().map(|key| (key, key)).collect())
+            Ok(keys.into_iter().map(|key| (key, Ok(key))).collect())
         };
         let same = Grouped::start(&TaskTracker::new(), &CancellationToken::new(), 1, load);
         assert!(matches!(same.find(13).await.expect_err("a panic").cause(), sqlx::Error::WorkerCrashed));

@@ -1,7 +1,9 @@
 //! Typed values in and out of columns.
 
 use sqlx::postgres::PgRow;
-use sqlx::{Encode, Postgres, QueryBuilder, Row, Type};
+use sqlx::{Encode, FromRow, Postgres, QueryBuilder, Row, Type};
+
+use crate::Each;
 
 /// An id.
 pub(crate) fn id<T>(row: &PgRow, column: &str, wrap: fn(i64) -> T) -> Result<T, sqlx::Error> {
@@ -11,6 +13,14 @@ pub(crate) fn id<T>(row: &PgRow, column: &str, wrap: fn(i64) -> T) -> Result<T, 
 /// An id that may be absent.
 pub(crate) fn optional_id<T>(row: &PgRow, column: &str, wrap: fn(i64) -> T) -> Result<Option<T>, sqlx::Error> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(wrap))
+}
+
+/// Rows, each understood on its own, with one of their ids.
+pub(crate) fn each<I, T>(rows: &[PgRow], column: &str, wrap: fn(i64) -> I) -> Result<Each<I, T>, sqlx::Error>
+where
+    T: for<'r> FromRow<'r, PgRow>,
+{
+    rows.iter().map(|row| Ok((id(row, column, wrap)?, T::from_row(row)))).collect()
 }
 
 /// One of the words of the wire contract.

@@ -39,6 +39,9 @@ pub type ReadPool = sqlx::PgPool;
 /// Why a question got no answer.
 pub type ReadError = sqlx::Error;
 
+/// Rows with their ids, each understood on its own: one that makes no sense does not keep the others from being read.
+pub type Each<I, T> = Vec<(I, Result<T, ReadError>)>;
+
 /// A read model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Projection {

@@ -1,6 +1,7 @@
 //! What nearly every answer shows, looked up for all requests that need it at once: see [`crate::grouped`].
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::donor_queries::listing::{self, ListKey};
 use crate::accounts::Accounts;
-use crate::grouped::{GroupError, Grouped};
+use crate::grouped::{Answers, GroupError, Grouped};
 
 /// How many messages a single query shows.
 pub(super) const NEWEST_IN_ONE: i64 = 50;
@@ -33,8 +34,7 @@ pub struct Lookups {
     queries: Grouped<QueryId, QueryRow>,
     conversations: Grouped<QueryId, Arc<Conversation>>,
     messages: Grouped<MessageId, MessageRow>,
-    /// What cannot be listed fails alone: pages that were asked for at once are not one statement.
-    lists: Grouped<ListKey, Result<Bytes, GroupError>>,
+    lists: Grouped<ListKey, Bytes>,
     /// What no index may narrow takes as long as it takes: nobody else waits for it.
     searches: Searches,
 }
@@ -76,7 +76,8 @@ impl Lookups {
             }),
             messages: Grouped::start(tasks, stop, AT_ONCE, move |ids| said(for_messages.clone(), ids)),
             lists: Grouped::start(tasks, stop, AT_ONCE, move |keys| {
-                listing::pages(for_lists.clone(), people.clone(), keys)
+                let pages = listing::pages(for_lists.clone(), people.clone(), keys);
+                async { Ok(pages.await) }
             }),
         }
     }
@@ -101,7 +102,7 @@ impl Lookups {
         if list.is_search() {
             return Ok(self.searches.page(list).await?);
         }
-        self.lists.find(list).await?.unwrap_or_else(|| Ok(Bytes::new()))
+        self.lists.find(list).await?.ok_or_else(|| ReadError::RowNotFound.into())
     }
 }
 
@@ -120,30 +121,33 @@ impl Searches {
     }
 }
 
-async fn rows(reads: ReadPool, ids: Vec<QueryId>) -> Result<HashMap<QueryId, QueryRow>, ReadError> {
-    let rows = queries::of_ids(&reads, &ids).await?;
-    Ok(rows.into_iter().map(|row| (row.query_id, row)).collect())
+async fn rows(reads: ReadPool, ids: Vec<QueryId>) -> Result<Answers<QueryId, QueryRow>, ReadError> {
+    Ok(each(queries::each_of_ids(&reads, &ids).await?))
 }
 
-async fn conversations(reads: ReadPool, ids: Vec<QueryId>) -> Result<HashMap<QueryId, Arc<Conversation>>, ReadError> {
-    let rows = queries::of_ids(&reads, &ids).await?;
-    let talked: Vec<QueryId> = rows.iter().filter(|row| row.message_count > 0).map(|row| row.query_id).collect();
-    let mut said: HashMap<QueryId, Vec<MessageRow>> = HashMap::new();
+async fn conversations(reads: ReadPool, ids: Vec<QueryId>) -> Result<Answers<QueryId, Arc<Conversation>>, ReadError> {
+    let rows = queries::each_of_ids(&reads, &ids).await?;
+    let is_talked_about = |row: &QueryRow| row.message_count > 0;
+    let talked = rows.iter().filter(|(_, row)| row.as_ref().is_ok_and(is_talked_about)).map(|(id, _)| *id);
+    let talked: Vec<QueryId> = talked.collect();
+    let mut said: HashMap<QueryId, Vec<Result<MessageRow, ReadError>>> = HashMap::new();
     if !talked.is_empty() {
-        for message in messages::latest_of_queries(&reads, &talked, NEWEST_IN_ONE).await? {
-            if let Some(query) = message.query_id {
-                said.entry(query).or_default().push(message);
-            }
+        for (query, message) in messages::each_latest_of_queries(&reads, &talked, NEWEST_IN_ONE).await? {
+            said.entry(query).or_default().push(message);
         }
     }
-    let whole = |row: QueryRow| {
-        let said = said.remove(&row.query_id).unwrap_or_default();
-        (row.query_id, Arc::new(Conversation { row, said }))
+    let whole = |(id, row): (QueryId, Result<QueryRow, ReadError>)| {
+        let said: Result<Vec<MessageRow>, ReadError> = said.remove(&id).into_iter().flatten().collect();
+        (id, row.and_then(|row| Ok(Arc::new(Conversation { row, said: said? }))))
     };
-    Ok(rows.into_iter().map(whole).collect())
+    Ok(each(rows.into_iter().map(whole)))
 }
 
-async fn said(reads: ReadPool, ids: Vec<MessageId>) -> Result<HashMap<MessageId, MessageRow>, ReadError> {
-    let rows = messages::of_ids(&reads, &ids).await?;
-    Ok(rows.into_iter().map(|row| (row.message_id, row)).collect())
+async fn said(reads: ReadPool, ids: Vec<MessageId>) -> Result<Answers<MessageId, MessageRow>, ReadError> {
+    Ok(each(messages::each_of_ids(&reads, &ids).await?))
+}
+
+/// What was read of each key; one that cannot be understood is nobody else's failure.
+fn each<K: Eq + Hash, V>(read: impl IntoIterator<Item = (K, Result<V, ReadError>)>) -> Answers<K, V> {
+    read.into_iter().map(|(key, value)| (key, value.map_err(GroupError::from))).collect()
 }

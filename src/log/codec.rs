@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::LogError;
 use super::cache::hot;
-use crate::grouped::Grouped;
+use crate::grouped::{Answers, Grouped};
 
 /// How many data keys stay in memory.
 const CACHED_KEYS: u64 = 20_000;
@@ -224,7 +224,7 @@ impl Codec {
 }
 
 /// The key that each donor's text is sealed with: the last one made.
-async fn stored_keys(pool: PgPool, donors: Vec<DonorId>) -> Result<HashMap<DonorId, StoredKey>, sqlx::Error> {
+async fn stored_keys(pool: PgPool, donors: Vec<DonorId>) -> Result<Answers<DonorId, StoredKey>, sqlx::Error> {
     let rows: Vec<(String, Uuid, Vec<u8>)> = sqlx::query_as(
         "select distinct on (donor_id) donor_id, id, wrapped from donor_keys \
          where donor_id = any($1) order by donor_id, created_at desc",
@@ -232,7 +232,7 @@ async fn stored_keys(pool: PgPool, donors: Vec<DonorId>) -> Result<HashMap<Donor
     .bind(donors.iter().map(DonorId::as_str).collect::<Vec<_>>())
     .fetch_all(&pool)
     .await?;
-    Ok(rows.into_iter().map(|(donor, id, wrapped)| (DonorId::new(donor), (id, wrapped))).collect())
+    Ok(rows.into_iter().map(|(donor, id, wrapped)| (DonorId::new(donor), Ok((id, wrapped)))).collect())
 }
 
 /// Why a payload did not open: what is stored makes no sense, or its key could not be looked up just now.

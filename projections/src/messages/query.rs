@@ -6,7 +6,8 @@ use aggregates::vocabulary::MessageType;
 use sqlx::{PgExecutor, Postgres, QueryBuilder};
 
 use super::row::{MessageRow, SenderType};
-use crate::columns::push;
+use crate::Each;
+use crate::columns::{each, push};
 use crate::page::{MAX_LIMIT, Page};
 
 const COLUMNS: &str = "
@@ -44,11 +45,14 @@ pub async fn find(
 }
 
 /// The messages about queries with these ids, in no particular order; absent ones are left out.
-pub async fn of_ids(db: impl PgExecutor<'_>, messages: &[MessageId]) -> Result<Vec<MessageRow>, sqlx::Error> {
+pub async fn each_of_ids(
+    db: impl PgExecutor<'_>,
+    messages: &[MessageId],
+) -> Result<Each<MessageId, MessageRow>, sqlx::Error> {
     let mut sql = select(None);
     sql.push(" and m.message_id = any(").push_bind(messages.iter().map(|message| message.get()).collect::<Vec<_>>());
     sql.push(")");
-    sql.build_query_as().fetch_all(db).await
+    each(&sql.build().fetch_all(db).await?, "message_id", MessageId::new)
 }
 
 /// The conversation about a query; a page may begin after (that is, with what was said before) one of its messages.
@@ -66,7 +70,16 @@ pub async fn latest_of_queries(
     queries: &[QueryId],
     per: i64,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    sqlx::query_as(&format!(
+    each_latest_of_queries(db, queries, per).await?.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The same, each on its own, with its query.
+pub async fn each_latest_of_queries(
+    db: impl PgExecutor<'_>,
+    queries: &[QueryId],
+    per: i64,
+) -> Result<Each<QueryId, MessageRow>, sqlx::Error> {
+    let rows = sqlx::query(&format!(
         "select {COLUMNS}
          from unnest($1::bigint[]) as wanted (query_id)
          join message_threads as t on t.query_id = wanted.query_id and not t.deleted
@@ -78,7 +91,8 @@ pub async fn latest_of_queries(
     .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
     .bind(per)
     .fetch_all(db)
-    .await
+    .await?;
+    each(&rows, "query_id", QueryId::new)
 }
 
 /// What the desk itself told the conversation about a query, calls above all.

@@ -6,5 +6,5 @@ mod query;
 mod row;
 
 pub use page::{Cursor, InvalidCursor, Order};
-pub use query::{Assigned, ListFilter, find, ids_of_donor, list, of_ids, of_ids_or_deleted};
+pub use query::{Assigned, ListFilter, each_of_ids, find, ids_of_donor, list, of_ids, of_ids_or_deleted};
 pub use row::QueryRow;

@@ -11,9 +11,9 @@ use sqlx::{PgExecutor, PgPool, Postgres, QueryBuilder};
 
 use super::page::{Cursor, Order};
 use super::row::QueryRow;
-use crate::board;
-use crate::columns::push;
+use crate::columns::{each, push};
 use crate::page::{Page, Slice, Total};
+use crate::{Each, board};
 
 pub(crate) const COLUMNS: &str = "
     query_id, donor, donor_id, donor_session, test, stage, device,
@@ -75,11 +75,17 @@ pub async fn find(db: impl PgExecutor<'_>, query: QueryId) -> Result<Option<Quer
 
 /// The queries with these ids, in no particular order; absent ones are left out.
 pub async fn of_ids(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Vec<QueryRow>, sqlx::Error> {
+    each_of_ids(db, queries).await?.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The same, each on its own.
+pub async fn each_of_ids(db: impl PgExecutor<'_>, queries: &[QueryId]) -> Result<Each<QueryId, QueryRow>, sqlx::Error> {
     // `not deleted` would let in the indexes of the lists, which suit a plan that was made while the table was empty.
-    sqlx::query_as(&format!("select {COLUMNS} from queries where query_id = any($1) and deleted is false"))
+    let rows = sqlx::query(&format!("select {COLUMNS} from queries where query_id = any($1) and deleted is false"))
         .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
         .fetch_all(db)
-        .await
+        .await?;
+    each(&rows, "query_id", QueryId::new)
 }
 
 /// The queries with these ids, deleted ones included: whoever concludes something from a row that is absent has to know

@@ -1,7 +1,5 @@
 //! What every list of queries has in common: filters of both generations, pages, and bounded conversations.
 
-use std::collections::HashMap;
-
 use aggregates::ids::UserId;
 use aggregates::vocabulary::QueryStatus;
 use axum::body::Bytes;
@@ -18,7 +16,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::accounts::Accounts;
-use crate::grouped::GroupError;
+use crate::grouped::{Answers, GroupError};
 use crate::http::answer::ListEnvelope;
 use crate::http::error::{ApiError, Violation};
 use crate::http::{Api, joining, lenient, rules, views};
@@ -195,17 +193,13 @@ pub(super) async fn answer(api: &Api, filters: &Filters, list: ListFilter, order
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
-/// Pages of lists, written as JSON.
-pub(in crate::http) async fn pages(
-    reads: ReadPool,
-    accounts: Accounts,
-    keys: Vec<ListKey>,
-) -> Result<HashMap<ListKey, Result<Bytes, GroupError>>, ReadError> {
+/// Pages of lists, written as JSON. Each can fail alone: pages that were asked for at once are not one statement.
+pub(in crate::http) async fn pages(reads: ReadPool, accounts: Accounts, keys: Vec<ListKey>) -> Answers<ListKey, Bytes> {
     let pages = keys.into_iter().map(async |key| {
         let page = written(&reads, &accounts, &key).await;
         (key, page.map_err(GroupError::from))
     });
-    Ok(join_all(pages).await.into_iter().collect())
+    join_all(pages).await.into_iter().collect()
 }
 
 /// A page of a list, written as JSON.

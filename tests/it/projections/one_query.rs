@@ -181,3 +181,35 @@ async fn requests_and_calls_show_in_the_row_while_they_last() {
     let row = desk.row_after([opened(), attached, call_detached(EndReason::HungUp, donor())]).await;
     assert_eq!(row.standing.active_call_id, None);
 }
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_keeps_no_other_from_being_read() {
+    let desk = Desk::open().await;
+    let mut log = Log::default();
+    let odd = QueryId::new(18);
+    for query in [QUERY, odd] {
+        log.add(query, Event::DonorQuery(opened()));
+        let mut posted = said(Author::Donor, MessageType::Query, "Help");
+        if let DonorQueryEvent::MessagePosted { message, .. } = &mut posted {
+            *message = MessageId::new(query.get());
+        }
+        log.add(query, Event::DonorQuery(posted));
+    }
+    desk.project(&log.0).await.unwrap();
+    let readable = async || {
+        let rows = queries::each_of_ids(&desk.pool, &[QUERY, odd]).await.unwrap();
+        let mut readable: Vec<_> = rows.into_iter().map(|(id, row)| (id, row.is_ok())).collect();
+        readable.sort();
+        let said = messages::each_latest_of_queries(&desk.pool, &[QUERY, odd], 5).await.unwrap();
+        (readable, said.into_iter().map(|(id, row)| (id, row.is_ok())).collect::<Vec<_>>())
+    };
+    let both = vec![(QUERY, true), (odd, true)];
+    assert_eq!(readable().await, (both.clone(), both));
+    for table in ["queries set status", "messages set message_type"] {
+        let newer = format!("update read.{table} = 'OF_A_NEWER_VERSION' where query_id = 18");
+        sqlx::query(&newer).execute(&desk.pool).await.unwrap();
+    }
+    let one = vec![(QUERY, true), (odd, false)];
+    assert_eq!(readable().await, (one.clone(), one));
+    assert!(queries::of_ids(&desk.pool, &[QUERY, odd]).await.is_err());
+}
