@@ -48,12 +48,12 @@ const RACES: Counts = [3, 0, 0, 0, 0];
 /// The least that each was seen to cost. Whoever lowers a cost lowers it here; whoever raises one has to say why.
 const LIMITS: [(&str, Counts); 6] = [
     // A new stream, a new donor, a first message: opened, posted, waiting for a reply; staff and holder are to be told.
-    ("open", [22, 5, 15, 3, 2]),
+    ("open", [18, 3, 9, 3, 2]),
     // What every command does: append (the query is in memory), relay, apply, plan, deliver, answer with the row.
-    ("message", [17, 5, 9, 1, 2]),
+    ("message", [14, 3, 7, 1, 2]),
     // A fact and the message that tells of it; the board counts.
-    ("accept", [19, 5, 11, 2, 2]),
-    ("resolve", [18, 5, 11, 2, 2]),
+    ("accept", [16, 3, 9, 2, 2]),
+    ("resolve", [18, 3, 9, 2, 2]),
     // The query and its messages.
     ("get", [2, 0, 0, 0, 0]),
     // The page, its messages, and the total.
