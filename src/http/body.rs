@@ -308,6 +308,7 @@ mod tests {
             assert!(number(text).is_err(), "{text}");
         }
     }
+
     #[tokio::test]
     async fn a_body_that_does_not_end_is_not_waited_for() {
         let unending = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
