@@ -84,12 +84,11 @@ pub async fn each_latest_of_queries(
          from unnest($1::bigint[]) as wanted (query_id)
          join message_threads as t on t.query_id = wanted.query_id and not t.deleted
          cross join lateral (
-             select * from messages where query_id = wanted.query_id order by posted_position desc limit $2
+             select * from messages where query_id = wanted.query_id order by posted_position desc limit {per}
          ) as m
          order by m.query_id, m.posted_position"
     ))
     .bind(queries.iter().map(|query| query.get()).collect::<Vec<_>>())
-    .bind(per)
     .fetch_all(db)
     .await?;
     each(&rows, "query_id", QueryId::new)
@@ -113,7 +112,7 @@ pub async fn of_call(db: impl PgExecutor<'_>, query: QueryId, call: CallId) -> R
     let mut sql = select(None);
     sql.push(" and m.query_id = ").push_bind(query.get());
     sql.push(" and m.call_id = ").push_bind(call.get());
-    sql.push(" order by m.posted_position limit ").push_bind(MAX_LIMIT);
+    sql.push(format!(" order by m.posted_position limit {MAX_LIMIT}"));
     sql.build_query_as().fetch_all(db).await
 }
 
@@ -176,6 +175,6 @@ fn push_page(sql: &mut QueryBuilder<'_, Postgres>, page: &Page<MessageId>) {
         sql.push(" and m.posted_position < (select posted_position from messages where message_id = ");
         sql.push_bind(message.get()).push(")");
     }
-    sql.push(" order by m.posted_position desc limit ").push_bind(page.limit());
-    sql.push(" offset ").push_bind(page.offset());
+    sql.push(format!(" order by m.posted_position desc limit {}", page.limit()));
+    push(sql, " offset ", Some(page.offset()).filter(|offset| *offset > 0));
 }

@@ -158,7 +158,6 @@ fn select_page<'a>(
     page: &'a Page<Cursor>,
 ) -> QueryBuilder<'a, Postgres> {
     let (column, direction) = (order.column(), order.direction());
-    let depth = page.offset() + page.limit() + 1;
     let mut sql = QueryBuilder::new(format!("select {COLUMNS} from ("));
     for (index, status) in filter.statuses().iter().enumerate() {
         sql.push(if index == 0 { "(" } else { " union all (" });
@@ -168,11 +167,24 @@ fn select_page<'a>(
             sql.push(format!(" and ({column}, query_id) {} (", order.comparison()));
             sql.push_bind(cursor.at).push(", ").push_bind(cursor.id.get()).push(")");
         }
-        sql.push(format!(" order by {column} {direction}, query_id {direction} limit ")).push_bind(depth).push(")");
+        sql.push(format!(" order by {column} {direction}, query_id {direction}"));
+        push_limit(&mut sql, page.limit() + 1, page.offset());
+        sql.push(")");
     }
-    sql.push(format!(") as pages order by {column} {direction}, query_id {direction} limit "));
-    sql.push_bind(page.limit() + 1).push(" offset ").push_bind(page.offset());
+    sql.push(format!(") as pages order by {column} {direction}, query_id {direction} limit {}", page.limit() + 1));
+    push(&mut sql, " offset ", Some(page.offset()).filter(|offset| *offset > 0));
     sql
+}
+
+/// Appends how many rows may be wanted. That is written out for first pages and those after a cursor: for a number that it
+/// does not know, PostgreSQL expects a tenth of the table, finds the plan that it could keep too dear if that is large, and
+/// plans every page anew. For pages by number, which have many depths, statements would be too many to keep.
+fn push_limit(sql: &mut QueryBuilder<'_, Postgres>, rows: i64, offset: i64) {
+    if offset == 0 {
+        sql.push(format!(" limit {rows}"));
+    } else {
+        sql.push(" limit ").push_bind(offset + rows);
+    }
 }
 
 /// The length of a list: from the board if it counts exactly this, else counted up to [`COUNT_CAP`].
@@ -183,7 +195,7 @@ async fn total(db: &PgPool, filter: &ListFilter, found: &Found) -> Result<Total,
     let mut sql = QueryBuilder::new("select count(*) from (select 1 from queries where not deleted and status = any(");
     sql.push_bind(filter.statuses().into_iter().map(QueryStatus::as_str).collect::<Vec<_>>()).push(")");
     filter.push_conditions(found, &mut sql);
-    sql.push(" limit ").push_bind(COUNT_CAP + 1).push(") as counted");
+    sql.push(format!(" limit {}) as counted", COUNT_CAP + 1));
     let count: i64 = sql.build_query_scalar().fetch_one(db).await?;
     Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
 }
