@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod activity;
 pub mod app;
 pub mod bus;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod database;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which top-level modules of `src` a module may import. `app`, `dev` and `main` put everything together and may import
+/// Which top-level modules of `src` a module may import. `app`, `cli`, `dev` and `main` put everything together and may import
 /// all of it; nobody imports them.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
@@ -52,7 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that put everything together.
-const ROOTS: &[&str] = &["app", "dev", "lib", "main"];
+const ROOTS: &[&str] = &["app", "cli", "dev", "lib", "main"];
 
 /// Words that may only be written in these places of the workspace, and what to do elsewhere.
 const KEPT_TO: &[(&str, &[&str], &str)] = &[
