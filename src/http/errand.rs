@@ -71,6 +71,13 @@ impl Errand {
         Ok(self.api.dispatcher.rehearse(query, commands, &self.context(by)).await?)
     }
 
+    /// Answers a command that wanted a call with the one that goes on. See [`Dispatcher::found_call`].
+    ///
+    /// [`Dispatcher::found_call`]: crate::dispatch::Dispatcher::found_call
+    pub(super) async fn found_call(&self, query: QueryId, by: &Actor, call: CallId) -> Result<Outcome, ApiError> {
+        Ok(self.api.dispatcher.found_call(query, call, &self.context(by)).await?)
+    }
+
     /// Carries out a command on a call session alone, and answers what a read has to reach to show it.
     pub(super) async fn carry_out_on_call(
         &self,
