@@ -1,5 +1,6 @@
-//! Commands that find their work done by somebody else.
+//! Commands that find their work done, by themselves at an earlier time or by somebody else.
 
+use aggregates::donor_query::DonorQuery;
 use aggregates::ids::{CallId, QueryId};
 use aggregates::recorded::StreamId;
 
@@ -21,5 +22,11 @@ impl Dispatcher {
         }
         // Another node was faster with the same key.
         self.carried_out(context).await?.ok_or(DispatchError::KeyReused)
+    }
+
+    /// Whether a query was deleted, as the log has it and not as memory may.
+    pub async fn is_deleted(&self, query: QueryId) -> Result<bool, DispatchError> {
+        let state = self.log.load_cold::<DonorQuery>(query).await?.state;
+        Ok(matches!(*state, DonorQuery::Deleted(_)))
     }
 }

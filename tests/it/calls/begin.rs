@@ -137,6 +137,21 @@ async fn a_repetition_that_found_a_call_finds_the_same_one_when_it_is_over() {
 }
 
 #[tokio::test]
+async fn a_repeated_start_about_a_query_that_was_deleted_is_refused() {
+    let desk = desk().await;
+    let open = async || {
+        let nobody = desk.anonymous();
+        let request = nobody.request(Method::POST, "/api/v1/donor-queries/start-call");
+        let request = request.header("idempotency-key", "9d3c7b51-27f0-4c1e-8a55-1f1f3b0d6a42");
+        nobody.send(request.json(&query_of("d-1"))).await
+    };
+    let query = open().await.expect(201).at("/data/query/id").clone();
+    let sue = desk.staff("sue").await;
+    sue.send(sue.request(Method::DELETE, &format!("/api/v1/donor-queries/{query}"))).await.expect(200);
+    assert_eq!(*open().await.expect(404).at("/code"), "query_not_found");
+}
+
+#[tokio::test]
 async fn an_address_begins_so_many_calls_a_minute_and_no_more() {
     let desk = desk_with(|config| config.limits.open_per_minute = 2).await;
     let (donor, query) = desk.donor("d-1").await;
