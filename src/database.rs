@@ -43,12 +43,23 @@ pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx:
 
 /// A pool of such connections. It connects when first used, so that a node can start before its database.
 pub fn pool(url: &Secret, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Error> {
-    Ok(PgPoolOptions::new()
+    Ok(pool_of(options(url, purpose)?, size))
+}
+
+/// A pool for what somebody waits for: PostgreSQL ends a statement that takes longer than a limit, in milliseconds, so
+/// that none keeps its connection for ever. 0 is no limit.
+pub fn serving_pool(url: &Secret, size: u32, limit_ms: u32) -> Result<PgPool, sqlx::Error> {
+    let options = options(url, Purpose::Read)?.options([("statement_timeout", limit_ms.to_string())]);
+    Ok(pool_of(options, size))
+}
+
+fn pool_of(options: PgConnectOptions, size: u32) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(2))
         .max_lifetime(Duration::from_mins(10))
         .test_before_acquire(false)
-        .connect_lazy_with(options(url, purpose)?))
+        .connect_lazy_with(options)
 }
 
 /// Begins a transaction, which is rolled back if its caller goes away, at whatever moment.
