@@ -44,6 +44,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Connections for reads.
     pub read_connections: u32,
+    /// How long PostgreSQL may take over one of their statements, in milliseconds; 0 is no limit.
+    pub read_timeout_ms: u32,
     /// How long a node goes on after SIGTERM while it says that it is not ready, in seconds: until balancers have noticed.
     pub drain_seconds: u64,
     /// What the desk is used for, as `/health/advanced/detailed` tells staff; `dev` says `development`.
@@ -238,6 +240,7 @@ impl Default for Config {
             replay_limit: 10_000,
             cache_capacity: 10_000,
             read_connections: 8,
+            read_timeout_ms: 10_000,
             drain_seconds: 5,
             environment: "production".to_owned(),
             public_url: String::new(),

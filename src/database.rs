@@ -1,12 +1,14 @@
 //! How connections to PostgreSQL are made: always as the service's role, which may append facts but never change them.
 
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
-use crate::config::Secret;
+use crate::config::{Config, Secret};
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +45,41 @@ pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx:
 
 /// A pool of such connections. It connects when first used, so that a node can start before its database.
 pub fn pool(url: &Secret, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Error> {
-    Ok(PgPoolOptions::new()
+    Ok(pool_options(size).connect_lazy_with(options(url, purpose)?))
+}
+
+/// A pool for what somebody waits for, which counts the connections that it makes. PostgreSQL ends a statement that takes
+/// longer than [`Config::read_timeout_ms`], so that none keeps its connection for ever.
+pub fn serving_pool(config: &Config) -> Result<(PgPool, Made), sqlx::Error> {
+    let limit = ("statement_timeout", config.read_timeout_ms.to_string());
+    let options = options(&config.database_url, Purpose::Read)?.options([limit]);
+    let made = Made::default();
+    let counted = made.clone();
+    let counting = pool_options(config.read_connections).after_connect(move |_, _| {
+        counted.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(()) })
+    });
+    Ok((counting.connect_lazy_with(options), made))
+}
+
+/// How many connections a pool has made. A database that crashes ends them all, so that nobody reads what it kept and what
+/// it lost on the same one. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Made(Arc<AtomicU64>);
+
+impl Made {
+    /// So many until now.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn pool_options(size: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(2))
         .max_lifetime(Duration::from_mins(10))
         .test_before_acquire(false)
-        .connect_lazy_with(options(url, purpose)?))
 }
 
 /// Begins a transaction, which is rolled back if its caller goes away, at whatever moment.

@@ -5,6 +5,7 @@
 //! the same transaction.
 
 mod chat;
+mod found;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

@@ -21,8 +21,9 @@ use tokio_util::task::TaskTracker;
 const QUEUE: usize = 1_024;
 /// How many questions one statement answers.
 const GROUP: usize = 128;
-/// How long one statement may take, before everybody who waits for it is told.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long one statement may take, before everybody who waits for it is told. Longer than PostgreSQL gives it, unless it
+/// is told to be patient: what it says about a statement says more.
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// Answers questions of one kind. Cheap to clone.
 pub struct Grouped<K, V> {

@@ -27,6 +27,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "spread deliveries", include_str!("../migrations/0013_spread_deliveries.sql")),
     (14, "mark whole deliveries", include_str!("../migrations/0014_mark_whole_deliveries.sql")),
     (15, "date keys when they are made", include_str!("../migrations/0015_date_keys_when_they_are_made.sql")),
+    (16, "answer keys with found facts", include_str!("../migrations/0016_answer_keys_with_found_facts.sql")),
+    (17, "create log epoch", include_str!("../migrations/0017_create_log_epoch.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

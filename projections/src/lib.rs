@@ -27,7 +27,7 @@ pub mod queries;
 pub mod requests;
 pub mod standing;
 
-pub use outage::is_passing;
+pub use outage::{is_given_up, is_passing};
 
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::recorded::{Event, RecordedEvent};

@@ -3,6 +3,14 @@
 /// What sqlx 0.8 says of a server that closes a new connection without a word, as a proxy does whose own server is away.
 const CLOSED_AT_ONCE: &str = "unexpected response from SSLRequest: 0x00";
 
+/// What PostgreSQL says of a statement that it gave up: it took too long, or an operator wanted it to end.
+const GIVEN_UP: &str = "57014";
+
+/// Whether PostgreSQL gave the question up because the answer took too long. That passes, too.
+pub fn is_given_up(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code == GIVEN_UP))
+}
+
 /// Whether an error has nothing to do with what was asked, so that waiting may help.
 pub fn is_passing(error: &sqlx::Error) -> bool {
     match error {

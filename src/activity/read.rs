@@ -12,9 +12,11 @@ use super::{Day, Entry, Journal, KEPT_DAYS, Overview};
 const COLUMNS: &str = "at, source, number, level, kind, staff_id, staff_name, subject_id, query_id, fact, request_id, \
                        method, route, status, code, address, user_agent, took_ms";
 
-/// What a search looks at, as one text.
-const WORDS: &str = "concat_ws(' ', level, kind, staff_name, fact, request_id, method, route, status, code, address, \
-                     user_agent)";
+/// What a search looks at, as one text: all that `http/logs/line.rs` shows, in its words, but for times, and for names that
+/// only the accounts know.
+const WORDS: &str = "concat_ws(' ', level, kind, staff_name, fact || ' on query ' || query_id, \
+                     method || ' ' || coalesce(route, '(unknown path)') || ' answered ' || status, request_id, code, \
+                     address, user_agent, staff_id, query_id, subject_id, case source when 'fact' then number end)";
 
 /// How many entries a search looks at, the newest first.
 const LOOKED_AT: i64 = 50_000;
@@ -41,6 +43,8 @@ pub struct Search {
     pub staff: Option<UserId>,
     /// A text that an entry has somewhere, in any letter case.
     pub text: Option<String>,
+    /// Those whose name has the text, as their accounts tell it: requests do not.
+    pub named: Vec<UserId>,
 }
 
 impl Activity {
@@ -60,7 +64,9 @@ impl Activity {
                  order by at desc, number desc
                  limit {LOOKED_AT}
              ) looked_at
-             where $4::text is null or position(lower($4) in lower({WORDS})) > 0
+             where $4::text is null
+                or position(lower($4) in lower({WORDS})) > 0
+                or (staff_name is null and staff_id = any($7))
              order by at desc, number desc
              offset $5
              limit $6",
@@ -73,6 +79,7 @@ impl Activity {
             .bind(&search.text)
             .bind(offset)
             .bind(limit)
+            .bind(search.named.iter().map(|user| user.get()).collect::<Vec<_>>())
             .fetch_all(&self.pool)
             .await
     }

@@ -19,6 +19,8 @@ const QUEUE: usize = 4_096;
 const BATCH: usize = 256;
 /// How many are kept however new they are, so that a flood of refusals cannot fill the disk.
 const MOST: i64 = 1_000_000;
+/// How many old ones one statement deletes.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
 /// How often old ones are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
@@ -164,21 +166,41 @@ async fn insert(pool: &PgPool, batch: &[Noted]) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Deletes what is old, some at a time: however many there are, no statement takes long.
 async fn forget(pool: &PgPool) {
+    let mut forgotten = 0;
+    let done = loop {
+        match forget_some(pool).await {
+            Ok(0) => break Ok(()),
+            Ok(some) => forgotten += some,
+            Err(error) => break Err(error),
+        }
+    };
+    if forgotten > 0 {
+        info!("Forgot {forgotten} requests");
+    }
+    if let Err(error) = done {
+        warn!(%error, "Old requests could not be forgotten");
+    }
+}
+
+async fn forget_some(pool: &PgPool) -> sqlx::Result<u64> {
     let deleted = sqlx::query(
         "delete from request_audit
-         where at < now() - make_interval(days => $1)
-            or id <= (select max(id) from request_audit) - $2",
+         where id = any(array(
+             select id
+             from request_audit
+             where at < now() - make_interval(days => $1)
+                or id <= (select max(id) from request_audit) - $2
+             limit $3
+         ))",
     )
     .bind(i32::from(KEPT_DAYS))
     .bind(MOST)
+    .bind(FORGOTTEN_AT_ONCE)
     .execute(pool)
-    .await;
-    match deleted {
-        Ok(done) if done.rows_affected() > 0 => info!("Forgot {} requests", done.rows_affected()),
-        Ok(_) => {}
-        Err(error) => warn!(%error, "Old requests could not be forgotten"),
-    }
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 #[cfg(test)]

@@ -86,10 +86,10 @@ impl App {
         let log = Log::open_database(&config)?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
         let bus = bus.replicated(config.nats_replicas);
-        let reads = database::pool(&config.database_url, Purpose::Read, config.read_connections)?;
+        let (reads, made) = database::serving_pool(&config)?;
         let mut probes = vec![nats_probe(bus.clone())];
         let accounts = waiting::for_database(&config, &log, &reads, &listener, probes.clone()).await?;
-        let freshness = Freshness::new(log.clone(), reads.clone());
+        let freshness = Freshness::of_reads(log.clone(), reads.clone(), made);
 
         let (distribution, reading, serving) = (Stage::new("relay"), Stage::new("projector"), Stage::new("server"));
         start_distribution(&config, &distribution, &log, &bus)?;

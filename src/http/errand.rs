@@ -71,6 +71,13 @@ impl Errand {
         Ok(self.api.dispatcher.rehearse(query, commands, &self.context(by)).await?)
     }
 
+    /// Answers a command that wanted a call with the one that goes on. See [`Dispatcher::found_call`].
+    ///
+    /// [`Dispatcher::found_call`]: crate::dispatch::Dispatcher::found_call
+    pub(super) async fn found_call(&self, query: QueryId, by: &Actor, call: CallId) -> Result<Outcome, ApiError> {
+        Ok(self.api.dispatcher.found_call(query, call, &self.context(by)).await?)
+    }
+
     /// Carries out a command on a call session alone, and answers what a read has to reach to show it.
     pub(super) async fn carry_out_on_call(
         &self,
@@ -119,11 +126,16 @@ impl Errand {
     }
 
     /// The query as the read models show it after a command; `None` if they do not show it in time.
+    ///
+    /// # Errors
+    ///
+    /// A command that was carried out before on a query that was deleted since is refused like any other on it.
     pub(super) async fn shown(&self, query: QueryId, outcome: &Outcome) -> Result<Option<QueryRow>, ApiError> {
         if !self.is_shown(query, outcome.position).await {
             return Ok(None);
         }
-        if_there_now(self.api.lookups.query(query).await)
+        let row = if_there_now(self.api.lookups.query(query).await)?;
+        self.unless_deleted(query, outcome, row).await
     }
 
     /// The same, with the end of the conversation.
@@ -135,7 +147,21 @@ impl Errand {
         if !self.is_shown(query, outcome.position).await {
             return Ok(None);
         }
-        if_there_now(self.api.lookups.conversation(query).await)
+        let conversation = if_there_now(self.api.lookups.conversation(query).await)?;
+        self.unless_deleted(query, outcome, conversation).await
+    }
+
+    /// What is not shown after a repetition may be gone for good: then another one would not find it either.
+    async fn unless_deleted<T>(
+        &self,
+        query: QueryId,
+        outcome: &Outcome,
+        shown: Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        if shown.is_none() && outcome.replayed && self.api.dispatcher.is_deleted(query).await? {
+            return Err(ApiError::query_not_found());
+        }
+        Ok(shown)
     }
 
     /// The query after a command, with something else that was looked up after it.

@@ -130,6 +130,9 @@ pub enum ApiError {
     /// Something the desk needs does not answer.
     #[error("the service is unavailable, try again")]
     Unavailable(#[source] Option<Cause>),
+    /// The database gave up, because the answer took too long.
+    #[error("this takes too long to look up; ask for less, or try again")]
+    GivenUp(#[source] Cause),
     /// The read models have not got as far as the client asked.
     #[error("the read models are at position {current}")]
     NotThereYet {
@@ -179,9 +182,11 @@ impl ApiError {
             Self::VersionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
             Self::KeyReused | Self::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } | Self::CallsUnavailable(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Busy
+            | Self::Unavailable(_)
+            | Self::GivenUp(_)
+            | Self::NotThereYet { .. }
+            | Self::CallsUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -208,6 +213,7 @@ impl ApiError {
             Self::TooManyRequests(_) => "too_many_requests",
             Self::Busy => "busy",
             Self::Unavailable(_) => "unavailable",
+            Self::GivenUp(_) => "read_timeout",
             Self::NotThereYet { .. } => "not_there_yet",
             Self::CallBegan => "call_began",
             Self::CallEnded => "call_ended",
@@ -221,7 +227,7 @@ impl ApiError {
         match self {
             Self::TooManyRequests(wait) => Some(seconds(*wait)),
             Self::Refused(DonorQueryError::RequestTooSoon { seconds }) => u64::try_from(*seconds).ok(),
-            Self::CallsUnavailable(_) => Some(5),
+            Self::CallsUnavailable(_) | Self::GivenUp(_) => Some(5),
             Self::InFlight | Self::Busy | Self::Unavailable(_) | Self::NotThereYet { .. } => Some(1),
             _ => None,
         }
@@ -231,6 +237,7 @@ impl ApiError {
         match self {
             Self::Internal(Some(cause)) => error!(error = ?cause, "Request failed"),
             Self::CallsUnavailable(cause) => error!(error = ?cause, "A call could not be set up"),
+            Self::GivenUp(cause) => error!(error = ?cause, "A read took too long"),
             Self::Unavailable(Some(cause)) => error!(error = ?cause, "Request could not be served"),
             other => debug!(code = other.code(), "Request refused: {other}"),
         }
@@ -405,21 +412,24 @@ impl From<LogError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        if projections::is_passing(&error) {
-            Self::Unavailable(Some(error.into()))
-        } else {
-            Self::Internal(Some(error.into()))
-        }
+        unanswered(&error)(error.into())
     }
 }
 
 impl From<GroupError> for ApiError {
     fn from(error: GroupError) -> Self {
-        if projections::is_passing(error.cause()) {
-            Self::Unavailable(Some(error.into()))
-        } else {
-            Self::Internal(Some(error.into()))
-        }
+        unanswered(error.cause())(error.into())
+    }
+}
+
+/// What it means for a request that a question got no answer.
+fn unanswered(error: &ReadError) -> fn(Cause) -> ApiError {
+    if projections::is_given_up(error) {
+        ApiError::GivenUp
+    } else if projections::is_passing(error) {
+        |cause| ApiError::Unavailable(Some(cause))
+    } else {
+        |cause| ApiError::Internal(Some(cause))
     }
 }
 

@@ -24,15 +24,20 @@ pub(super) async fn fresh_enough(
     }
     // What says how the desk is must not wait for it.
     let query = request.uri().query().filter(|_| path.as_str().starts_with("/api/v1/"));
-    if let Some(position) = min_position(query.unwrap_or_default())? {
+    let wanted = min_position(query.unwrap_or_default())?;
+    let losses = api.freshness.losses();
+    if let Some(position) = wanted {
         let arrived = api.freshness.reached_all(position, api.config.read_your_writes()).await;
         if !arrived {
             return Err(not_arrived(&api, position).await);
         }
     }
-    // Taken before the rows are read: the answer is at least this new.
+    // Taken before the rows are read: the answer is at least this new, unless the database lost some of it.
     let position = HeaderValue::from(api.freshness.applied().0);
     let mut response = next.run(request).await;
+    if wanted.is_some() && !api.freshness.held_since(losses).await {
+        return Err(ApiError::NotThereYet { current: api.freshness.applied() });
+    }
     response.headers_mut().entry(&layers::POSITION).or_insert(position);
     Ok(response)
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aggregates::ids::DonorId;
-use aggregates::recorded::{Position, RecordedEvent};
+use aggregates::recorded::{Position, RecordedEvent, StreamId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -181,6 +181,20 @@ impl Log {
             Some((Some(first), Some(last))) => self.read_range(Position(first), Position(last)).await,
             Some(_) | None => Ok(Vec::new()),
         }
+    }
+
+    /// Notes that a key is answered with what the first fact of a stream made. `false` if it has an answer already.
+    pub async fn answer_with(&self, key: &CommandKey, stream: StreamId) -> Result<bool, LogError> {
+        let answered = sqlx::query_scalar(
+            "select answer_key_with($1, $2, $3, position) from events \
+             where aggregate_type = $4 and aggregate_id = $5 and sequence = 1",
+        )
+        .bind(&key.scope)
+        .bind(&key.key)
+        .bind(key.request_hash.as_slice())
+        .bind(stream.aggregate_type())
+        .bind(stream.aggregate_id());
+        Ok(answered.fetch_one(&self.inner.pool).await?)
     }
 
     /// Forgets the keys that are older than seven days. Answers how many.

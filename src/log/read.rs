@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
+use uuid::Uuid;
 
 use super::codec::{Codec, Keys, Place, Unopened};
 use super::{Log, LogError};
@@ -119,6 +120,11 @@ impl Log {
         let head: Option<i64> =
             sqlx::query_scalar("select max(position) from events").fetch_one(&self.inner.pool).await?;
         Ok(Position(head.unwrap_or_default()))
+    }
+
+    /// Which history this is: another one after the log was taken back to an earlier state, as `deploy/backup.md` says.
+    pub async fn epoch(&self) -> Result<Uuid, LogError> {
+        Ok(sqlx::query_scalar("select epoch from log_epoch").fetch_one(&self.inner.pool).await?)
     }
 
     /// How many facts a stream has.

@@ -1,6 +1,7 @@
 //! How far the read models got: what a command awaits before it answers, and a frame before it is sent.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aggregates::recorded::{Partition, Position};
@@ -13,10 +14,14 @@ use tracing::warn;
 use super::checkpoints;
 use crate::bus::Bus;
 use crate::clock;
+use crate::database::Made;
 use crate::log::{Log, LogError};
 
 /// How long a wait relies on being told before it looks into the database.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a look into the database may take.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The news that a batch was applied, between nodes.
 const SIGNAL: &str = "applied";
@@ -33,6 +38,11 @@ struct Inner {
     marks: Vec<watch::Sender<Known>>,
     walked: watch::Sender<Position>,
     looked: Mutex<Option<Instant>>,
+    /// The connections that `pool` made, and how many of them were no news at the last look.
+    made: Made,
+    seen: AtomicU64,
+    /// How often a look found less than was believed.
+    losses: AtomicU64,
 }
 
 /// How far all read models got in one partition.
@@ -55,8 +65,22 @@ struct Known {
 impl Freshness {
     /// Knows nothing yet; `pool` is asked when nobody else tells.
     pub fn new(log: Log, pool: PgPool) -> Self {
+        Self::of_reads(log, pool, Made::default())
+    }
+
+    /// The same for those who read on that pool, with the connections it makes: see [`Self::held_since`].
+    pub fn of_reads(log: Log, pool: PgPool, made: Made) -> Self {
         let marks = Partition::all().map(|_| watch::Sender::new(Known::default())).collect();
-        let inner = Inner { log, pool, marks, walked: watch::Sender::new(Position::START), looked: Mutex::new(None) };
+        let inner = Inner {
+            log,
+            pool,
+            marks,
+            walked: watch::Sender::new(Position::START),
+            looked: Mutex::new(None),
+            made,
+            seen: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -118,6 +142,30 @@ impl Freshness {
         self.lost().map_or(walked, |kept| kept.min(walked))
     }
 
+    /// How often the database was found to have lost what was applied.
+    pub fn losses(&self) -> u64 {
+        self.inner.losses.load(Ordering::SeqCst)
+    }
+
+    /// Whether what was waited for since so many [losses](Self::losses) was there while it was read, as far as is known. To
+    /// be asked after the reading: a crash ends every connection, and what came on one that is new may be older than what
+    /// was believed before. So only then the database is asked; what it does not answer is not so.
+    pub async fn held_since(&self, losses: u64) -> bool {
+        let made = self.inner.made.count();
+        if self.inner.seen.load(Ordering::SeqCst) < made {
+            // Whoever waits for somebody else's look shares it.
+            let Ok(mut looked) = timeout(LOOK, self.inner.looked.lock()).await else { return false };
+            if self.inner.seen.load(Ordering::SeqCst) < made {
+                if !self.compare_all().await {
+                    return false;
+                }
+                self.inner.seen.fetch_max(made, Ordering::SeqCst);
+                *looked = Some(Instant::now());
+            }
+        }
+        self.losses() == losses
+    }
+
     /// For how long the first fact that is not applied has been in the log; zero if all are.
     pub async fn delay(&self) -> Result<Duration, LogError> {
         let waiting = self.inner.log.read_after(self.applied(), 1).await?;
@@ -163,6 +211,7 @@ impl Freshness {
     /// goes back.
     pub(super) fn compare(&self, believed: &[Position], partition: Partition, mark: Mark) {
         if mark.applied < believed[usize::from(partition.0)] {
+            self.inner.losses.fetch_add(1, Ordering::SeqCst);
             self.mark(partition).send_modify(|known| known.mark.applied = mark.applied);
         }
         self.note(partition, mark);
@@ -208,13 +257,21 @@ impl Freshness {
         if looked.is_some_and(|at| at.elapsed() < at_most_every) {
             return false;
         }
+        let compared = self.compare_all().await;
+        if compared {
+            *looked = Some(Instant::now());
+        }
+        compared
+    }
+
+    /// Compares all that is believed with the checkpoints; `false` if they could not be read.
+    async fn compare_all(&self) -> bool {
         let believed = self.believed();
-        let look = timeout(Duration::from_secs(1), checkpoints::marks(&self.inner.pool));
+        let look = timeout(LOOK, checkpoints::marks(&self.inner.pool));
         let Ok(Ok(marks)) = look.await else { return false };
         for (partition, mark) in marks {
             self.compare(&believed, partition, mark);
         }
-        *looked = Some(Instant::now());
         true
     }
 

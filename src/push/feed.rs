@@ -19,6 +19,7 @@ use sqlx::PgPool;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tracing::error;
+use uuid::Uuid;
 
 use super::fact::{Fact, Telling};
 use super::frames::{Frame, Room, frames};
@@ -63,6 +64,15 @@ pub struct Feed {
     pub(super) replays: Arc<Semaphore>,
 }
 
+/// Where a client wants to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// After which fact.
+    pub after: Position,
+    /// Of which history, as the feed said; a client that does not say is believed to mean this one.
+    pub epoch: Option<String>,
+}
+
 /// One client's feed.
 pub struct Subscription {
     feed: Feed,
@@ -70,6 +80,7 @@ pub struct Subscription {
     /// What proved who it is; absent for a donor who only named an id.
     token: Option<String>,
     accounts: watch::Receiver<Arc<BTreeMap<UserId, Arc<User>>>>,
+    epoch: Uuid,
     heartbeat: Interval,
     /// Everything up to here was handed out, is in `ready`, or was not for this audience.
     cursor: Position,
@@ -124,6 +135,15 @@ pub(super) enum ReadError {
     Reads(#[from] sqlx::Error),
 }
 
+/// How far the feed is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reached {
+    /// Everything up to here was told.
+    pub(super) passed: Position,
+    /// The log's epoch.
+    pub(super) epoch: Uuid,
+}
+
 /// A stretch of history, as one audience sees it.
 pub(super) struct History {
     /// What there is to tell, in order; `None` stands for a fact that cannot be read.
@@ -139,6 +159,13 @@ impl End {
             Self::Slow(cursor) | Self::Stopping(cursor) | Self::Unavailable(cursor) => Some(cursor),
             Self::Unauthorized(_) => None,
         }
+    }
+}
+
+impl Cursor {
+    /// Whether the position stands for the same fact in the log of an epoch.
+    pub(super) fn is_of(&self, epoch: Uuid) -> bool {
+        self.epoch.as_ref().is_none_or(|named| named.parse().is_ok_and(|named: Uuid| named == epoch))
     }
 }
 
@@ -169,14 +196,16 @@ impl Audience {
 }
 
 impl Feed {
-    /// Opens a feed that goes on after a position, or begins now. It ends when the token does, if there is one.
+    /// Opens a feed that goes on after a position, or begins now. One of another history is told to resync. It ends when the token does, if there is one.
     pub async fn open(
         &self,
         audience: Audience,
         token: Option<String>,
-        after: Option<Position>,
+        from: Option<Cursor>,
     ) -> Result<Subscription, End> {
-        let passed = self.passed().await.map_err(|NotReady| End::Unavailable(after.unwrap_or_default()))?;
+        let after = from.as_ref().map(|cursor| cursor.after);
+        let reached = self.reached().await.map_err(|NotReady| End::Unavailable(after.unwrap_or_default()))?;
+        let Reached { passed, epoch } = reached;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut subscription = Subscription {
@@ -184,6 +213,7 @@ impl Feed {
             audience,
             token,
             accounts: self.accounts.changes(),
+            epoch,
             heartbeat,
             cursor: after.unwrap_or(passed),
             from_now: after.is_none(),
@@ -191,16 +221,17 @@ impl Feed {
             ready: VecDeque::new(),
             live: None,
         };
-        if subscription.must_resync(passed).await? {
+        let is_of_another_log = from.is_some_and(|cursor| !cursor.is_of(epoch));
+        if is_of_another_log || subscription.must_resync(passed).await? {
             subscription.resync(passed);
         }
         Ok(subscription)
     }
 
     /// How far the feed is. Waits a while if the node has only just started.
-    pub(super) async fn passed(&self) -> Result<Position, NotReady> {
-        timeout(STARTUP, self.hub.begun()).await.map_err(|_| NotReady)?;
-        Ok(self.hub.passed())
+    pub(super) async fn reached(&self) -> Result<Reached, NotReady> {
+        let epoch = timeout(STARTUP, self.hub.begun()).await.map_err(|_| NotReady)?;
+        Ok(Reached { passed: self.hub.passed(), epoch })
     }
 
     /// The queries a donor may hear about, deleted ones included.
@@ -344,7 +375,7 @@ impl Subscription {
         }
     }
 
-    /// Whether the cursor is of another log, or too much was missed to be told. How much a donor missed shows only when
+    /// Whether the cursor lies beyond the log, or too much was missed to be told. How much a donor missed shows only when
     /// it is read.
     async fn must_resync(&self, passed: Position) -> Result<bool, End> {
         if self.cursor > passed {
@@ -408,7 +439,7 @@ impl Subscription {
             self.replay(queries.as_deref(), joined.passed).await?;
         }
         self.live = Some(listener);
-        self.say(Notice::Live { position: self.cursor }, Some(self.cursor));
+        self.say(Notice::Live { position: self.cursor, epoch: self.epoch }, Some(self.cursor));
         Ok(())
     }
 

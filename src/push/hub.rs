@@ -16,6 +16,7 @@ use axum::extract::ws::Utf8Bytes;
 use metrics::{counter, gauge};
 use tokio::sync::SetOnce;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use uuid::Uuid;
 
 use super::fact::{Fact, Telling};
 use super::frames::{Room, frames};
@@ -40,7 +41,8 @@ pub struct Delivery {
 #[derive(Clone)]
 pub struct Hub {
     registry: Arc<Mutex<Registry>>,
-    begun: Arc<SetOnce<()>>,
+    /// The log's epoch, once listeners are let in.
+    begun: Arc<SetOnce<Uuid>>,
 }
 
 /// One place at the hub; given up when dropped.
@@ -94,16 +96,17 @@ impl Hub {
         Self { registry: Arc::default(), begun: Arc::default() }
     }
 
-    /// Lets listeners in: what happened up to a position has been said, what happens after it will be.
-    pub fn begin(&self, passed: Position) {
+    /// Lets listeners in: what happened up to a position has been said, what happens after it will be, of the log in an
+    /// [epoch](crate::log::Log::epoch).
+    pub fn begin(&self, epoch: Uuid, passed: Position) {
         self.lock().passed = passed;
         // A second beginning changes nothing for those who wait for the first.
-        let _ = self.begun.set(());
+        let _ = self.begun.set(epoch);
     }
 
-    /// Waits for [`Self::begin`].
-    pub async fn begun(&self) {
-        self.begun.wait().await;
+    /// Waits for [`Self::begin`]. Answers the epoch.
+    pub async fn begun(&self) -> Uuid {
+        *self.begun.wait().await
     }
 
     /// Everything up to here has been handed to those who listen.

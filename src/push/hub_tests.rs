@@ -12,7 +12,7 @@ const SECOND: QueryId = QueryId::new(2);
 
 fn hub() -> Hub {
     let hub = Hub::new();
-    hub.begin(Position(10));
+    hub.begin(Uuid::nil(), Position(10));
     hub
 }
 

@@ -4,6 +4,7 @@ use aggregates::recorded::Position;
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// A line of the feed that is not a fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -29,6 +30,9 @@ pub enum Notice {
         /// Everything up to here has been told.
         #[schema(value_type = i64)]
         position: Position,
+        /// The history that positions belong to: what to send with a position to resume after.
+        #[schema(value_type = String, format = "uuid")]
+        epoch: Uuid,
     },
     /// Nothing new: everything up to `head` has been told.
     Heartbeat {

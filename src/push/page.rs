@@ -7,9 +7,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::error::{ErrorBody, PushError};
-use super::feed::{Audience, End};
+use super::feed::{Audience, Cursor, End, Reached};
 use super::frames::Frame;
 use super::{Caller, Push};
 
@@ -23,6 +24,8 @@ pub(super) struct PageQuery {
     /// Facts after this position; from the beginning if absent.
     #[param(minimum = 0)]
     after: Option<i64>,
+    /// The history that `after` is of, as an earlier page told it.
+    epoch: Option<String>,
     /// How many facts to look at, at most.
     #[param(minimum = 1, maximum = 1000, default = 200)]
     limit: Option<i64>,
@@ -41,8 +44,11 @@ pub(super) struct EventPage {
     /// Everything up to here can be read; the last page is the one whose `next` reaches it.
     #[schema(value_type = i64)]
     head: Position,
-    /// Whether `after` is of another log: read again what matters, and go on from `head`.
+    /// Whether `after` is of another history, or beyond this one: read again what matters, and go on from `head`.
     resync: bool,
+    /// The history that positions belong to: what to send with `after`.
+    #[schema(value_type = String, format = "uuid")]
+    epoch: Uuid,
 }
 
 /// A page of the live feed.
@@ -73,16 +79,17 @@ pub(super) async fn page(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(PushError::Invalid("limit must be between 1 and 1000"));
     }
-    let after = Position(query.after.unwrap_or_default().max(0));
+    let from = Cursor { after: Position(query.after.unwrap_or_default().max(0)), epoch: query.epoch };
     // Read before the queries are listed: whatever was passed is in the read models.
-    let head = push.feed.passed().await.map_err(|error| failed(&error))?;
+    let Reached { passed: head, epoch } = push.feed.reached().await.map_err(|error| failed(&error))?;
     let queries = queries(&push, &audience, query.query.map(QueryId::new)).await?;
-    let history = push.feed.history(&audience, queries.as_deref(), after, head, limit).await;
+    if !from.is_of(epoch) || is_beyond(&push, from.after, head).await? {
+        return Ok(Json(EventPage { events: Vec::new(), next: head, head, resync: true, epoch }));
+    }
+    let history = push.feed.history(&audience, queries.as_deref(), from.after, head, limit).await;
     let history = history.map_err(|error| failed(&error))?;
     let events = history.frames.into_iter().filter_map(|(_, told)| told).map(|(frame, _)| frame).collect();
-    let resync = is_beyond(&push, after, head).await?;
-    let next = if resync { head } else { history.covered.max(after) };
-    Ok(Json(EventPage { events, next, head, resync }))
+    Ok(Json(EventPage { events, next: history.covered.max(from.after), head, resync: false, epoch }))
 }
 
 /// Whether a cursor lies beyond the log, and not only beyond what this node has told of it.

@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 
 use super::error::{ErrorBody, PushError};
 use super::fact::Telling;
-use super::feed::{Audience, End, Line, Subscription};
+use super::feed::{Audience, Cursor, End, Line, Subscription};
 use super::notice::Notice;
 use super::{Caller, Push, page};
 
@@ -44,6 +44,8 @@ pub(super) struct StreamQuery {
     after: Option<i64>,
     /// The same as `after`, under the name that others use.
     last_event_id: Option<i64>,
+    /// The history that the position is of, as `live` told it. In another one it means nothing, and the answer is `resync`.
+    epoch: Option<String>,
     /// A ticket of the last thirty seconds, for clients that cannot send an `Authorization` header.
     ticket: Option<String>,
 }
@@ -85,8 +87,9 @@ pub(super) async fn stream(
     };
     let audience = Audience::of(push.feed.accounts.authenticate(&token).await?);
     seat.of(&audience)?;
-    let after = last_event_id(&headers)?.or(query.after).or(query.last_event_id).map(|after| Position(after.max(0)));
-    let subscription = push.feed.open(audience, Some(token), after).await.map_err(page::refused)?;
+    let after = last_event_id(&headers)?.or(query.after).or(query.last_event_id);
+    let from = after.map(|after| Cursor { after: Position(after.max(0)), epoch: query.epoch });
+    let subscription = push.feed.open(audience, Some(token), from).await.map_err(page::refused)?;
     let (events, mut told) = mpsc::channel(WAITING);
     push.tracker.spawn(async move {
         let _held = (seat, Counted::new());

@@ -69,13 +69,14 @@ impl Walker {
 
     /// Opens the hub at the head of the log, as soon as the read models show everything up to there.
     async fn begin(&self) -> Position {
+        let epoch = retried(|| self.log.epoch()).await;
         let head = retried(|| self.log.head()).await;
         let heads = retried(|| self.log.partition_heads(head)).await;
         for (partition, position) in Partition::all().zip(heads) {
             self.until_shown(partition, position).await;
         }
         self.freshness.passed(head);
-        self.hub.begin(head);
+        self.hub.begin(epoch, head);
         info!(position = %head, "The feed begins after {head}");
         head
     }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::time::{Instant, Interval, interval_at, timeout};
 
 use super::error::{ErrorBody, PushError};
-use super::feed::{Audience, End, Line, Subscription};
+use super::feed::{Audience, Cursor, End, Line, Subscription};
 use super::notice::Notice;
 use super::seats::Seat;
 use super::{Caller, Push};
@@ -50,6 +50,7 @@ enum ClientMessage {
     Hello {
         token: String,
         after: Option<Value>,
+        epoch: Option<String>,
     },
     Ping,
     #[serde(other)]
@@ -78,10 +79,10 @@ enum Goodbye {
 
 /// The live feed as a WebSocket.
 ///
-/// The first message within ten seconds is `{"type":"hello","token":"..","after":N?}`; the answer is `hello`, then `event`
-/// frames missed after `after`, then `live`, then frames as they happen. Close codes: 1001 going away, 1009 message too
-/// long, 1013 slow consumer (the reason says where to resume), 4400 `after` is no position, 4401 token refused, 4408 no
-/// greeting or no pong, 4429 too many connections.
+/// The first message within ten seconds is `{"type":"hello","token":"..","after":N?,"epoch":".."?}`; the answer is `hello`,
+/// then `event` frames missed after `after`, then `live`, which tells the `epoch`, then frames as they happen. Close codes:
+/// 1001 going away, 1009 message too long, 1013 slow consumer (the reason says where to resume), 4400 `after` is no
+/// position, 4401 token refused, 4408 no greeting or no pong, 4429 too many connections.
 #[utoipa::path(
     get,
     path = "/api/v1/ws",
@@ -124,13 +125,15 @@ async fn converse(push: Push, mut seat: Seat, mut socket: WebSocket) {
 /// Hears the greeting and answers it.
 async fn greet(push: &Push, seat: &mut Seat, socket: &mut WebSocket) -> Result<Subscription, Goodbye> {
     let stopping = push.stop.cancelled();
-    let (token, after) = tokio::select! {
+    let (token, from) = tokio::select! {
         () = stopping => return Err(Goodbye::Feed(End::Stopping(push.feed.hub.passed()))),
         greeting = timeout(GREETING, greeting(socket)) => greeting.map_err(|_| Goodbye::NoGreeting)??,
     };
     let principal = push.feed.accounts.authenticate(&token).await.map_err(|error| {
         Goodbye::Feed(match error {
-            TokenError::Unavailable => End::Unavailable(after.unwrap_or(push.feed.hub.passed())),
+            TokenError::Unavailable => {
+                End::Unavailable(from.as_ref().map_or_else(|| push.feed.hub.passed(), |cursor| cursor.after))
+            }
             TokenError::Invalid | TokenError::Expired | TokenError::Revoked => End::Unauthorized(error),
         })
     })?;
@@ -138,16 +141,18 @@ async fn greet(push: &Push, seat: &mut Seat, socket: &mut WebSocket) -> Result<S
     seat.of(&audience).map_err(|_| Goodbye::TooMany)?;
     let hello = Notice::Hello { head: push.feed.hub.passed(), audience: audience.word() };
     send(socket, Message::Text(hello.text())).await?;
-    push.feed.open(audience, Some(token), after).await.map_err(Goodbye::Feed)
+    push.feed.open(audience, Some(token), from).await.map_err(Goodbye::Feed)
 }
 
-async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Position>), Goodbye> {
+async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Cursor>), Goodbye> {
     loop {
         match socket.recv().await {
             Some(Ok(message)) if is_too_long(&message) => return Err(Goodbye::TooLong),
             Some(Ok(Message::Text(text))) => {
                 return match serde_json::from_str(&text) {
-                    Ok(ClientMessage::Hello { token, after }) => Ok((token, after.as_ref().map(cursor).transpose()?)),
+                    Ok(ClientMessage::Hello { token, after, epoch }) => {
+                        Ok((token, after.map(|after| cursor(&after, epoch)).transpose()?))
+                    }
                     Ok(ClientMessage::Ping | ClientMessage::Unknown) | Err(_) => Err(Goodbye::NotAGreeting),
                 };
             }
@@ -158,8 +163,9 @@ async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Position>), 
     }
 }
 
-fn cursor(after: &Value) -> Result<Position, Goodbye> {
-    after.as_i64().map(|after| Position(after.max(0))).ok_or(Goodbye::BadCursor)
+fn cursor(after: &Value, epoch: Option<String>) -> Result<Cursor, Goodbye> {
+    let after = after.as_i64().ok_or(Goodbye::BadCursor)?;
+    Ok(Cursor { after: Position(after.max(0)), epoch })
 }
 
 fn is_too_long(message: &Message) -> bool {

@@ -211,6 +211,9 @@ async fn a_desk_goes_back_to_a_moment_and_on_from_there() {
     site.operator("keys");
     let lost = site.log().await;
     eventually(LIMIT, async || in_stream(&site.config).await, |stream| *stream == lost).await;
+    let page = format!("/api/v1/events?after={}", lost.len());
+    let known = service.staff("sue").await.get(&page).await.expect(200);
+    let page_of_then = format!("{page}&epoch={}", known.at("/epoch").as_str().unwrap());
     drop(service);
     site.postgres.stop();
     nats.stop();
@@ -227,12 +230,16 @@ async fn a_desk_goes_back_to_a_moment_and_on_from_there() {
     site.operator("prove");
     assert_eq!((site.heard(3).await, site.heard(4).await), (0, 1), "who was forgotten stays forgotten");
 
+    site.operator("epoch");
+
     // Before NATS is back the log says something else where the stream knows what was lost.
     let service = Service::whole(&site.config).await;
-    let page = format!("/api/v1/events?after={}", lost.len());
-    assert_eq!(*service.staff("sue").await.get(&page).await.expect(200).at("/resync"), json!(true));
+    let sue = service.staff("sue").await;
+    let must_resync = async |page: &str| sue.get(page).await.expect(200).at("/resync").clone();
+    assert_eq!((must_resync(&page).await, must_resync(&page_of_then).await), (json!(true), json!(true)));
     site.live(&service, 9..=12).await;
     assert!(site.log().await.len() > lost.len());
+    assert_eq!(must_resync(&page_of_then).await, json!(true), "the number stands for another fact by now");
     nats.restart().unwrap();
     site.live(&service, 13..=13).await;
     site.is_sound().await;
@@ -295,6 +302,7 @@ async fn a_dump_is_a_desk_in_another_cluster() {
     site.config.nats_url = Secret::new(new_nats.url());
     site.operator("load");
     assert_eq!(site.log().await, log);
+    site.operator("epoch");
     let service = Service::whole(&site.config).await;
     site.live(&service, 4..=6).await;
     site.is_sound().await;

@@ -6,11 +6,12 @@
 use std::hash::Hash;
 use std::time::Duration;
 
+use aggregates::call_session::CallSessionEvent;
+use aggregates::donor_query::DonorQueryCommand;
 use aggregates::donor_query::command::NewCall;
-use aggregates::donor_query::{DonorQueryCommand, DonorQueryEvent};
 use aggregates::ids::{CallId, QueryId};
 use aggregates::people::Actor;
-use aggregates::recorded::{Event, RecordedEvent};
+use aggregates::recorded::{Event, RecordedEvent, StreamId};
 use aggregates::vocabulary::CallMode;
 use tokio::sync::MutexGuard;
 use tokio::time::{Instant, timeout_at};
@@ -88,10 +89,13 @@ pub(in crate::http) async fn begin(
     begun
 }
 
-/// The call that began with these facts.
+/// The call that these facts, or the fact that a key was answered with, began.
 pub(in crate::http) fn begun_call(events: &[RecordedEvent]) -> Option<CallId> {
     events.iter().find_map(|recorded| match &recorded.event {
-        Event::DonorQuery(DonorQueryEvent::CallAttached { call, .. }) => Some(*call),
+        Event::CallSession(CallSessionEvent::CallCreated { .. }) => match recorded.stream {
+            StreamId::CallSession(call) => Some(call),
+            StreamId::DonorQuery(_) | StreamId::StaffChat(_) => None,
+        },
         _ => None,
     })
 }

@@ -73,9 +73,8 @@ pub(super) async fn direct(
     let turn = turn(&errand.api, &query).await?;
     let (call, begun) = match call_as_donor(&errand, turn, &donor, query, mode).await {
         Err(ApiError::Refused(DonorQueryError::CallActive(call))) => {
-            // Nothing to do, but the read models have to know the call before it can be shown.
-            let outcome = errand.carry_out_all(query, &Actor::Donor { id: donor.donor_id }, &[]).await?;
-            (call, Begun { outcome, pass: None })
+            let outcome = errand.found_call(query, &Actor::Donor { id: donor.donor_id }, call).await?;
+            (begun_call(&outcome.events).unwrap_or(call), Begun { outcome, pass: None })
         }
         begun => {
             let begun = begun?;

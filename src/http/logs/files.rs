@@ -9,8 +9,8 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::formatted;
 use super::line::Line;
+use super::{formatted, named};
 use crate::activity::{Journal, Search};
 use crate::clock;
 use crate::http::body::{Name, Params};
@@ -130,8 +130,10 @@ pub(super) async fn one(
         total_pages: None,
         content: Vec::new(),
     };
+    let people = api.accounts.list();
     let entries = if let Some(text) = found.search_term.clone() {
-        let search = Search { journal, from, to, staff: None, text: Some(text) };
+        let named = named(&people, Some(&text));
+        let search = Search { journal, from, to, staff: None, text: Some(text), named };
         let mut entries = api.activity.search(&search, offset, limit).await?;
         entries.reverse();
         found.lines = Some(entries.len());
@@ -142,7 +144,6 @@ pub(super) async fn one(
         found.total_pages = Some((total + limit - 1) / limit);
         api.activity.page(journal, from, to, offset, limit).await?
     };
-    let people = api.accounts.list();
     found.content = entries.into_iter().map(|entry| Line::new(entry, &people).text()).collect();
     Ok(Json(found))
 }

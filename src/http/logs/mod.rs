@@ -8,10 +8,13 @@ mod stats;
 
 use std::sync::Arc;
 
+use aggregates::ids::UserId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::views::People;
+use crate::accounts::User;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -19,6 +22,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(files::one))
         .routes(routes!(search::search))
         .routes(routes!(stats::overview))
+}
+
+/// Those whose name has a text, in any letter case: lines tell the name that an account has now, if no fact tells another.
+fn named(people: &People, text: Option<&str>) -> Vec<UserId> {
+    let Some(text) = text.map(str::to_lowercase) else { return Vec::new() };
+    let is_named = |user: &User| user.name.to_lowercase().contains(&text);
+    people.iter().filter(|(_, user)| is_named(user)).map(|(id, _)| *id).collect()
 }
 
 /// A number of bytes for people.

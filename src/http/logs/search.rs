@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::line::Line;
+use super::named;
 use crate::activity::{Journal, KEPT_DAYS, Search};
 use crate::clock;
 use crate::http::body::{Name, Params};
@@ -23,7 +24,7 @@ use crate::http::{Api, lenient, rules};
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
-    /// A text, in any letter case.
+    /// A text that a line shows, in any letter case; not its time, nor how long it took.
     #[serde(default, deserialize_with = "lenient::optional_text")]
     #[garde(custom(rules::short_or_empty))]
     query: Option<String>,
@@ -97,10 +98,11 @@ pub(super) async fn search(
         Some(text) => moment("from", text, 0)?,
         None => to.checked_sub_days(Days::new(u64::from(KEPT_DAYS))).unwrap_or(to),
     };
-    let search = Search { journal, from, to, staff: wanted.user_id.map(UserId::new), text: wanted.query.clone() };
+    let people = api.accounts.list();
+    let (staff, text) = (wanted.user_id.map(UserId::new), wanted.query.clone());
+    let search = Search { journal, from, to, staff, named: named(&people, text.as_deref()), text };
     let (limit, page) = (wanted.limit.unwrap_or(100), wanted.page.unwrap_or(1));
     let entries = api.activity.search(&search, (page - 1) * limit, limit).await?;
-    let people = api.accounts.list();
     let logs: Vec<_> = entries.into_iter().map(|entry| Line::new(entry, &people)).collect();
     Ok(Json(Found {
         search_type,

@@ -18,7 +18,7 @@ use crate::config::DonorAccess;
 use crate::push::Push;
 use crate::push::caller::{Caller, bearer};
 use crate::push::error::PushError;
-use crate::push::feed::Audience;
+use crate::push::feed::{Audience, Cursor};
 use crate::push::seats::Seat;
 
 /// The seat of a connection. It travels in the request that opened the connection, which lives as long.
@@ -48,7 +48,7 @@ pub(super) enum Refusal {
 /// What the client said in `auth`.
 struct Greeting {
     token: Option<String>,
-    after: Option<Position>,
+    from: Option<Cursor>,
     rooms: Vec<QueryId>,
 }
 
@@ -86,11 +86,11 @@ pub(super) async fn admit(
         Some(token) => {
             let principal = mouth.push.feed.accounts.authenticate(&token).await?;
             place.of(&Audience::of(principal.clone())).map_err(Refusal::NoSeat)?;
-            let session = Session::new(place, greeting.after, greeting.rooms);
+            let session = Session::new(place, greeting.from, greeting.rooms);
             session.is_of(Who::from(principal), Some(token));
             session
         }
-        None if mouth.push.donor_access == DonorAccess::Open => Session::new(place, greeting.after, greeting.rooms),
+        None if mouth.push.donor_access == DonorAccess::Open => Session::new(place, greeting.from, greeting.rooms),
         None => return Err(Refusal::NoToken),
     };
     let session = Arc::new(session);
@@ -131,13 +131,17 @@ impl Greeting {
                 return Err(Refusal::BadToken(TokenError::Invalid));
             }
         };
-        let after = match auth.get("after") {
+        let epoch = auth.get("epoch").and_then(Value::as_str).map(str::to_owned);
+        let from = match auth.get("after") {
             None | Some(Value::Null) => None,
-            Some(after) => Some(Position(whole(after).ok_or(Refusal::BadCursor)?.max(0))),
+            Some(after) => {
+                let after = whole(after).ok_or(Refusal::BadCursor)?;
+                Some(Cursor { after: Position(after.max(0)), epoch })
+            }
         };
         let rooms = auth.get("queries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let rooms = rooms.iter().filter_map(whole).map(QueryId::new).take(MAX_ROOMS).collect();
-        Ok(Self { token, after, rooms })
+        Ok(Self { token, from, rooms })
     }
 }
 
@@ -171,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_cursor_is_a_whole_number_in_digits_or_in_text() {
-        let after = |after: Value| Greeting::read(&json!({ "after": after }), None).map(|greeting| greeting.after);
+        let after = |after: Value| {
+            let greeting = Greeting::read(&json!({ "after": after }), None);
+            greeting.map(|greeting| greeting.from.map(|cursor| cursor.after))
+        };
         for (said, meant) in [(json!(17), 17), (json!("17"), 17), (json!(-1), 0)] {
             assert_eq!(after(said).expect("a good cursor"), Some(Position(meant)));
         }

@@ -8,7 +8,8 @@
 //! Every payload carries `position`. A client that comes back says in `auth` what it saw last (`after`) and which rooms it
 //! was in (`queries`); it is told what it missed, then `resumed {from, to}`, or `resync {head}` if that was too much. The
 //! events of one fact share a position and leave together. `position {position}` comes first and now and then, and
-//! `closing {reason, resumeAfter, position}` last.
+//! `closing {reason, resumeAfter, position}` last. The first of them, and `resumed`, also tell the `epoch` that `auth` may
+//! have beside `after`: in another one, positions mean other facts, and the answer is `resync`.
 
 mod door;
 pub(super) mod emissions;

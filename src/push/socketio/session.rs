@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aggregates::ids::{DonorId, QueryId, UserId};
-use aggregates::recorded::Position;
 use projections::queries::{self, QueryRow};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +19,7 @@ use super::door::{Place, whole};
 use super::emissions::To;
 use super::{Mouth, teller};
 use crate::accounts::DonorPrincipal;
-use crate::push::feed::Audience;
+use crate::push::feed::{Audience, Cursor};
 
 /// How many rooms one socket may be in.
 pub(super) const MAX_ROOMS: usize = 1_000;
@@ -41,7 +40,7 @@ pub(super) enum Who {
 pub(super) struct Session {
     place: Place,
     /// Where the client wants to go on; what happens from now on if absent.
-    pub(super) after: Option<Position>,
+    pub(super) from: Option<Cursor>,
     /// Cancelled when the socket is gone.
     pub(super) gone: CancellationToken,
     voice: Mutex<Voice>,
@@ -133,10 +132,10 @@ pub(super) async fn leave(
 
 impl Session {
     /// A socket of nobody in particular.
-    pub(super) fn new(place: Place, after: Option<Position>, rooms: Vec<QueryId>) -> Self {
+    pub(super) fn new(place: Place, from: Option<Cursor>, rooms: Vec<QueryId>) -> Self {
         Self {
             place,
-            after,
+            from,
             gone: CancellationToken::new(),
             voice: Mutex::default(),
             rooms: Mutex::new(Rooms { joined: rooms.into_iter().collect(), left: BTreeSet::new() }),

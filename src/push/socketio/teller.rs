@@ -72,7 +72,7 @@ pub(super) async fn begin(socket: SocketRef, State(mouth): State<Mouth>, Extensi
 pub(super) fn start(socket: SocketRef, mouth: Mouth, session: Arc<Session>) {
     let Some(who) = session.begins() else { return };
     let tellers = mouth.tellers.clone();
-    let back_from = session.after;
+    let back_from = session.from.as_ref().map(|cursor| cursor.after);
     tellers.spawn(Teller { socket, mouth, session, who, told: back_from.unwrap_or_default(), back_from }.run());
 }
 
@@ -92,7 +92,7 @@ impl Teller {
         let audience = self.who.audience();
         // Boxed, as is the farewell: a teller lives for hours between the two.
         let feed = &self.mouth.push.feed;
-        let opened = Box::pin(feed.open(audience, self.session.take_token(), self.session.after)).await;
+        let opened = Box::pin(feed.open(audience, self.session.take_token(), self.session.from.clone())).await;
         let told = match opened {
             Ok(subscription) => self.tell_all(subscription).await,
             Err(end) => Err(Goodbye::Feed(end)),
@@ -140,11 +140,12 @@ impl Teller {
 
     async fn tell_notice(&mut self, notice: &Notice) -> Result<(), Goodbye> {
         match notice {
-            Notice::Live { position } => match self.back_from.take() {
+            Notice::Live { position, epoch } => match self.back_from.take() {
                 Some(from) => {
-                    self.emit("resumed", &json!({ "from": from, "to": position, "position": position })).await
+                    let resumed = json!({ "from": from, "to": position, "position": position, "epoch": epoch });
+                    self.emit("resumed", &resumed).await
                 }
-                None => self.emit("position", &json!({ "position": position })).await,
+                None => self.emit("position", &json!({ "position": position, "epoch": epoch })).await,
             },
             Notice::Heartbeat { head } => self.emit("position", &json!({ "position": head })).await,
             Notice::Resync { head } => {

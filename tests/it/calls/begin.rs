@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{call, claims, conversation, newest, post_nothing};
+use super::{begin, call, claims, conversation, newest, post_nothing};
 use crate::support::desk::{desk, desk_with, query_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,6 +112,43 @@ async fn a_repeated_start_is_answered_with_the_call_of_the_first_time_and_a_new_
     let (first, second) = (open().await, open().await);
     assert_eq!(first.at("/data/query/id"), second.at("/data/query/id"));
     assert_eq!(first.at("/data/call/callSession/id"), second.at("/data/call/callSession/id"));
+}
+
+#[tokio::test]
+async fn a_repetition_that_found_a_call_finds_the_same_one_when_it_is_over() {
+    let desk = desk().await;
+    let (donor, query) = desk.donor("d-1").await;
+    let path = call(&format!("{query}/direct-call"));
+    let room = begin(&desk.staff("ada").await, query).await;
+    let find = async || {
+        let request = donor.request(Method::POST, &path).header("idempotency-key", "call-1");
+        donor.send(request).await.expect(201)
+    };
+    let found = find().await;
+    assert_eq!(*found.at("/data/callSession/roomName"), room);
+    assert!(found.headers.get("idempotent-replayed").is_none());
+    donor.post(&call(&format!("{room}/donor-end")), &json!({})).await.expect(201);
+
+    let again = find().await;
+    assert_eq!(again.at("/data/callSession/id"), found.at("/data/callSession/id"));
+    assert_eq!((again.header("idempotent-replayed"), again.at("/data/userToken")), ("true", &Value::Null));
+    let active = donor.get(&call(&format!("{query}/active-call"))).await.expect(200);
+    assert_eq!(*active.at("/data"), Value::Null, "no other call begins");
+}
+
+#[tokio::test]
+async fn a_repeated_start_about_a_query_that_was_deleted_is_refused() {
+    let desk = desk().await;
+    let open = async || {
+        let nobody = desk.anonymous();
+        let request = nobody.request(Method::POST, "/api/v1/donor-queries/start-call");
+        let request = request.header("idempotency-key", "9d3c7b51-27f0-4c1e-8a55-1f1f3b0d6a42");
+        nobody.send(request.json(&query_of("d-1"))).await
+    };
+    let query = open().await.expect(201).at("/data/query/id").clone();
+    let sue = desk.staff("sue").await;
+    sue.send(sue.request(Method::DELETE, &format!("/api/v1/donor-queries/{query}"))).await.expect(200);
+    assert_eq!(*open().await.expect(404).at("/code"), "query_not_found");
 }
 
 #[tokio::test]

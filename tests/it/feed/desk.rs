@@ -144,6 +144,11 @@ impl Desk {
         node::log(&self.database)
     }
 
+    /// Says what is said after a restore, for nodes that start from now on.
+    pub(super) async fn take_back(&self) {
+        sqlx::query("update log_epoch set epoch = gen_random_uuid()").execute(&self.database.pool).await.unwrap();
+    }
+
     /// A query as a read shows it now.
     pub(super) async fn read(&self, query: QueryId) -> Option<QueryRow> {
         queries::find(&self.reads, query).await.unwrap()

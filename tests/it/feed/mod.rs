@@ -53,7 +53,8 @@ async fn who_asks_for_no_past_hears_only_what_happens() {
     let desk = Desk::open().await;
     desk.append(ONE, 0, vec![opened_by(1)]).await;
     let mut socket = desk.listen(&desk.staff_token().await, None).await;
-    assert_eq!(socket.line().await, json!({ "type": "live", "position": 1 }));
+    let live = socket.line().await;
+    assert_eq!((&live["type"], &live["position"]), (&json!("live"), &json!(1)));
     desk.append(ONE, 1, vec![accepted_by(&ada())]).await;
     assert_eq!(socket.fact().await["position"], 2);
 }
@@ -91,8 +92,36 @@ async fn who_missed_too_much_is_told_to_read_again() {
     for (token, after) in [(&staff, 1), (&staff, 1_000), (&desk.donor_token(1), 0)] {
         let mut socket = desk.listen(token, Some(after)).await;
         let lines = socket.until("live").await;
-        assert_eq!(lines, [json!({ "type": "resync", "head": 20 }), json!({ "type": "live", "position": 20 })]);
+        assert_eq!(names(&lines), ["resync", "live"]);
+        assert_eq!((&lines[0]["head"], &lines[1]["position"]), (&json!(20), &json!(20)));
     }
+}
+
+#[tokio::test]
+async fn who_comes_back_from_a_history_that_was_lost_is_told_to_read_again() {
+    let desk = Desk::open().await;
+    desk.append(ONE, 0, vec![opened_by(1), message(1, "Hello")]).await;
+    let staff = desk.staff_token().await;
+    let live = desk.listen(&staff, None).await.line().await;
+    let epoch = live["epoch"].as_str().unwrap();
+    let page = format!("/api/v1/events?after=1&epoch={epoch}");
+    let known = desk.client(&staff).get(&page).await.expect(200);
+    assert_eq!((known.at("/resync"), known.at("/next"), known.at("/epoch")), (&json!(false), &json!(2), &json!(epoch)));
+    for (of, told) in [(epoch, ["MessagePosted", "live"]), ("another", ["resync", "live"])] {
+        let mut socket = desk.connect().await;
+        socket.say(&json!({ "type": "hello", "token": staff, "after": 1, "epoch": of })).await;
+        assert_eq!(names(&socket.until("live").await[1..]), told);
+    }
+
+    desk.take_back().await;
+    let restored = desk.another_node().await.with_token(&staff);
+    let lost = restored.get(&page).await.expect(200);
+    assert_eq!((lost.at("/resync"), lost.at("/next")), (&json!(true), &json!(2)));
+    assert_eq!(*lost.at("/events"), json!([]));
+    let goes_on = format!("/api/v1/events?after=2&epoch={}", lost.at("/epoch").as_str().unwrap());
+    assert_eq!(*restored.get(&goes_on).await.expect(200).at("/resync"), json!(false));
+    let says_none = restored.get("/api/v1/events?after=1").await.expect(200);
+    assert_eq!((says_none.at("/resync"), says_none.at("/next")), (&json!(false), &json!(2)));
 }
 
 #[tokio::test]

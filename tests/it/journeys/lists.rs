@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::Executor;
 
-use crate::support::desk::desk;
+use crate::support::desk::{desk, desk_with};
 use crate::support::eventually::eventually;
 
 #[tokio::test]
@@ -85,6 +85,27 @@ async fn a_list_does_not_wait_for_searches() {
     for search in searches {
         assert_eq!(ids(&search.await.unwrap().expect(200).body), [id]);
     }
+}
+
+#[tokio::test]
+async fn a_read_without_end_is_given_up_and_its_turn_is_the_next_ones() {
+    let desk = desk_with(|config| {
+        // One search at a time.
+        config.read_connections = 2;
+        config.read_timeout_ms = 1_000;
+    })
+    .await;
+    let ada = desk.staff("ada").await;
+    let (_, id) = desk.donor("d-1").await;
+    let search = "/api/v1/donor-queries/general?search=dora";
+    let mut lock = desk.pool().begin().await.unwrap();
+    lock.execute("lock table read.queries, read.query_details in access exclusive mode").await.unwrap();
+    for path in [search, search, &format!("/api/v1/donor-queries/{id}")] {
+        let given_up = ada.get(path).await.expect(503);
+        assert_eq!((given_up.at("/code"), given_up.header("retry-after")), (&json!("read_timeout"), "5"));
+    }
+    lock.rollback().await.unwrap();
+    assert_eq!(ids(&ada.get(search).await.expect(200).body), [id]);
 }
 
 fn ids(body: &serde_json::Value) -> Vec<i64> {

@@ -81,6 +81,34 @@ async fn log_ins_changes_of_accounts_and_refusals_are_remembered() {
 }
 
 #[tokio::test]
+async fn whatever_a_line_shows_finds_it() {
+    let desk = desk().await;
+    let (_, query) = desk.donor("d-1").await;
+    let (ada, boss) = (desk.staff("ada").await, desk.staff("sue").await);
+    ada.patch(&format!("/api/v1/donor-queries/{query}/accept"), &json!({})).await.expect(200);
+    ada.get("/api/v1/logs").await.expect(403);
+    found(&boss, "errors?query=ADA", 1).await;
+    let lines = search(&boss, &format!("all?userId={}", desk.id_of("ada"))).await.at("/logs").clone();
+    let lines = lines.as_array().unwrap();
+    for kind in ["staff_action", "log_in", "refused"] {
+        assert!(lines.iter().any(|line| line["type"] == kind), "{lines:#?}");
+    }
+    for line in lines {
+        for (_, shown) in line.as_object().unwrap().iter().filter(|(key, _)| !is_time(key)) {
+            let text = shown.as_str().map_or_else(|| shown.to_string(), str::to_owned);
+            let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            let all = search(&boss, &format!("all?limit=1000&query={text}")).await;
+            assert!(all.at("/logs").as_array().unwrap().contains(line), "{text} does not find {line}");
+        }
+    }
+}
+
+/// Whether a key of a line tells a time, which is asked for otherwise.
+fn is_time(key: &str) -> bool {
+    ["timestamp", "durationMs"].contains(&key)
+}
+
+#[tokio::test]
 async fn a_day_reads_like_a_file() {
     let desk = desk().await;
     let boss = desk.staff("sue").await;
