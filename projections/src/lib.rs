@@ -82,7 +82,7 @@ impl Projection {
     /// The tables it owns, unqualified. Nothing else writes them.
     pub const fn tables(self) -> &'static [&'static str] {
         match self {
-            Self::Queries => &["queries", "query_details"],
+            Self::Queries => &["queries", "query_details", "query_terms"],
             Self::Messages => &["messages", "message_threads"],
             Self::Calls => &["calls"],
             Self::Requests => &["requests"],

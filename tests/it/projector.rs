@@ -111,7 +111,7 @@ async fn what_the_database_lost_in_a_crash_is_not_said_to_be_applied() {
     let (instant, mut connection) = (Duration::from_millis(20), desk.database.pool.acquire().await.unwrap());
     connection
         .execute(
-            "truncate read.queries, read.query_details, read.messages, read.message_threads, read.calls, read.requests,
+            "truncate read.queries, read.query_details, read.query_terms, read.messages, read.message_threads, read.calls, read.requests,
                  read.board, read.board_queries;
              update projection_checkpoints set position = 0",
         )

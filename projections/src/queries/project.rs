@@ -1,7 +1,7 @@
-//! Facts to rows of `queries`, and to `query_details`, by which they are searched.
+//! Facts to rows of `queries`, and to `query_details` and `query_terms`, by which they are searched.
 //!
 //! The details have a table of their own because a search's index is dear to update, and every message changes its query's
-//! row.
+//! row. What queries have in common, tests, stages and devices, is there once, whichever queries have it or had it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,22 +14,23 @@ use super::query::COLUMNS;
 use super::row::QueryRow;
 use crate::{facts_of_queries, orphan};
 
-/// Applies a batch: one select, and one statement for the rows and the details that were described in it.
+/// Applies a batch: one select, and one statement for the rows, the details that were described in it, and their terms.
 pub(crate) async fn project(conn: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), sqlx::Error> {
     let facts = facts_of_queries(events);
     if facts.is_empty() {
         return Ok(());
     }
     let mut rows = load(conn, facts.iter().map(|(recorded, _)| recorded.query).collect()).await?;
-    let mut described = BTreeMap::new();
+    let (mut described, mut terms) = (BTreeMap::new(), BTreeSet::new());
     for (recorded, event) in facts {
         let row = QueryRow::after(rows.remove(&recorded.query), recorded).ok_or_else(|| orphan(recorded))?;
-        rows.insert(recorded.query, row);
         if matches!(event, DonorQueryEvent::QueryOpened { .. } | DonorQueryEvent::QueryEdited { .. }) {
             described.insert(recorded.query, recorded.position);
+            terms.extend([row.test.clone(), row.stage.clone(), row.device.clone()]);
         }
+        rows.insert(recorded.query, row);
     }
-    save(conn, &rows, &described).await
+    save(conn, &rows, &described, &terms).await
 }
 
 async fn load(conn: &mut PgConnection, touched: BTreeSet<QueryId>) -> Result<BTreeMap<QueryId, QueryRow>, sqlx::Error> {
@@ -44,6 +45,7 @@ async fn save(
     conn: &mut PgConnection,
     rows: &BTreeMap<QueryId, QueryRow>,
     described: &BTreeMap<QueryId, Position>,
+    terms: &BTreeSet<String>,
 ) -> Result<(), sqlx::Error> {
     let all: Vec<&QueryRow> = rows.values().collect();
     let told: Vec<&QueryRow> = described.keys().map(|query| &rows[query]).collect();
@@ -78,14 +80,17 @@ async fn save(
         .bind(column(&told, |row| row.donor.as_str()))
         .bind(column(&told, search))
         .bind(described.values().map(|position| position.0).collect::<Vec<_>>())
+        // In one order, so that two projectors that find the same ones new wait for each other one way only.
+        .bind(terms.iter().map(String::as_str).collect::<Vec<_>>())
+        .bind(terms.iter().map(|term| term.to_lowercase()).collect::<Vec<_>>())
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// What a query is searched by: all its details in lower case, one per line so that no match spans two.
+/// What only this query is searched by, in lower case, one per line so that no match spans two.
 fn search(row: &QueryRow) -> String {
-    [row.donor.as_str(), row.donor_id.as_str(), &row.test, &row.stage, &row.device].join("\n").to_lowercase()
+    [row.donor.as_str(), row.donor_id.as_str()].join("\n").to_lowercase()
 }
 
 fn column<'a, T>(rows: &[&'a QueryRow], value: impl Fn(&'a QueryRow) -> T) -> Vec<T> {
@@ -101,6 +106,11 @@ const UPSERT: &str = "
             search = excluded.search,
             position = excluded.position
         where excluded.position > d.position
+    ),
+    named as (
+        insert into query_terms (term, search)
+        select * from unnest($31::text[], $32::text[])
+        on conflict (term) do nothing
     )
     insert into queries as t (
         query_id, donor, donor_id, donor_session, test, stage, device,

@@ -200,6 +200,36 @@ async fn total(db: &PgPool, filter: &ListFilter, found: &Found) -> Result<Total,
     Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
 }
 
+/// The queries that contain a text, in no order.
+const SEARCH: &str = "
+    select query_id from (
+        (
+            select query_id from query_details where search like $1 limit $2
+        ) union (
+            select query_id from queries
+            where not deleted and test = any(array(select term from query_terms where search like $1))
+            limit $2
+        ) union (
+            select query_id from queries
+            where not deleted and stage = any(array(select term from query_terms where search like $1))
+            limit $2
+        ) union (
+            select query_id from queries
+            where not deleted and device = any(array(select term from query_terms where search like $1))
+            limit $2
+        )
+    ) as found
+    limit $2";
+
+/// What is looked up of one query to see whether it contains a text. Each is one value, so that PostgreSQL does look it up
+/// for one query, and does not collect those of all queries first.
+const LOOK_UPS: [&str; 4] = [
+    "select search from query_terms where term = queries.test",
+    "select search from query_terms where term = queries.stage",
+    "select search from query_terms where term = queries.device",
+    "select search from query_details where query_id = queries.query_id",
+];
+
 impl ListFilter {
     /// The statuses it lets through, each once.
     fn statuses(&self) -> Vec<QueryStatus> {
@@ -217,11 +247,7 @@ impl ListFilter {
     async fn search(&self, db: &PgPool) -> Result<Found, sqlx::Error> {
         let Some(text) = &self.search else { return Ok(Found::Anything) };
         let pattern = containing(text);
-        let queries: Vec<i64> = sqlx::query_scalar("select query_id from query_details where search like $1 limit $2")
-            .bind(&pattern)
-            .bind(COUNT_CAP + 1)
-            .fetch_all(db)
-            .await?;
+        let queries: Vec<i64> = sqlx::query_scalar(SEARCH).bind(&pattern).bind(COUNT_CAP + 1).fetch_all(db).await?;
         let few = queries.len() as u64 <= COUNT_CAP.unsigned_abs();
         Ok(if few { Found::These(queries) } else { Found::Many(pattern) })
     }
@@ -248,8 +274,11 @@ impl ListFilter {
             Found::Anything => {}
             Found::These(queries) => _ = sql.push(" and query_id = any(").push_bind(queries).push(")"),
             Found::Many(pattern) => {
-                sql.push(" and query_id in (select query_id from query_details where search like ");
-                sql.push_bind(pattern).push(")");
+                for (index, look_up) in LOOK_UPS.iter().enumerate() {
+                    sql.push(if index == 0 { " and (" } else { " or " }).push(format!("({look_up}) like "));
+                    sql.push_bind(pattern);
+                }
+                sql.push(")");
             }
         }
     }

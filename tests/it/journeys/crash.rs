@@ -30,7 +30,7 @@ async fn crash(pool: &PgPool) {
     let mut connection = pool.acquire().await.unwrap();
     connection
         .execute(
-            "truncate read.queries, read.query_details, read.messages, read.message_threads, read.calls, read.requests,
+            "truncate read.queries, read.query_details, read.query_terms, read.messages, read.message_threads, read.calls, read.requests,
                  read.board, read.board_queries;
              update projection_checkpoints set position = 0;
              select pg_terminate_backend(pid)

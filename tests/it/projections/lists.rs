@@ -4,9 +4,13 @@ use super::*;
 
 /// Twelve queries a minute apart: Ada holds every third, donors alternate, every fourth waits for a reply.
 async fn twelve() -> Desk {
+    queries_in_turn(12).await
+}
+
+async fn queries_in_turn(many: i64) -> Desk {
     let desk = Desk::open().await;
     let mut log = Log::default();
-    for number in 1..=12 {
+    for number in 1..=many {
         let query = QueryId::new(number);
         let DonorQueryEvent::QueryOpened { donor, test, stage, device, .. } = opened() else {
             unreachable!("the sample is what it says")
@@ -105,7 +109,12 @@ async fn a_filter_lets_through_what_it_names() {
             vec![12],
             true,
         ),
-        (ListFilter { search: Some("DONOR-1".to_owned()), ..none }, vec![1, 3, 5, 7, 9, 11], true),
+        (ListFilter { search: Some("DONOR-1".to_owned()), ..none.clone() }, vec![1, 3, 5, 7, 9, 11], true),
+        (
+            ListFilter { search: Some("BLOOD pr".to_owned()), assigned: Assigned::To(ada().id), ..none },
+            vec![3, 6, 9, 12],
+            true,
+        ),
     ];
     for (filter, expected, exact) in filters {
         assert_eq!(walk(&desk, &filter, Order::CreatedAsc, 2).await, expected, "{filter:?}");
@@ -115,5 +124,20 @@ async fn a_filter_lets_through_what_it_names() {
             (i64::try_from(expected.len()).unwrap(), exact),
             "{filter:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_finds_more_than_is_counted_shows_what_it_finds_in_order() {
+    let desk = queries_in_turn(1_100).await;
+    for (search, first) in [("blood", [1_100, 1_099]), ("cuff 3", [1_100, 1_099]), ("dana", [1_100, 1_099])] {
+        let filter = ListFilter { search: Some(search.to_owned()), ..ListFilter::default() };
+        let slice = queries::list(&desk.pool, &filter, Order::CreatedDesc, &Page::first(2)).await.unwrap();
+        assert_eq!(slice.rows.iter().map(|row| row.query_id.get()).collect::<Vec<_>>(), first, "{search}");
+        assert_eq!((slice.total.count, slice.total.exact), (1_000, false), "{search}");
+        let held = ListFilter { assigned: Assigned::To(ada().id), ..filter };
+        let slice = queries::list(&desk.pool, &held, Order::CreatedDesc, &Page::first(2)).await.unwrap();
+        assert_eq!(slice.rows.iter().map(|row| row.query_id.get()).collect::<Vec<_>>(), [1_098, 1_095], "{search}");
+        assert_eq!((slice.total.count, slice.total.exact), (366, true), "{search}");
     }
 }
