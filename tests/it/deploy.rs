@@ -114,6 +114,14 @@ fn a_shell_reads_the_examples_of_settings() {
 }
 
 #[test]
+fn settings_that_are_filled_in_reach_neither_the_repository_nor_an_image() {
+    for list in ["../.gitignore", "Dockerfile.dockerignore"] {
+        let text = fs::read_to_string(deploy().join(list)).unwrap();
+        assert!(text.lines().any(|line| line == ".env"), "{list} lets .env through");
+    }
+}
+
+#[test]
 fn every_verb_exists() {
     let mut verbs = BTreeSet::new();
     for (_, text) in files() {
