@@ -212,6 +212,17 @@ fn nats_servers_take_every_password_that_the_example_draws() {
     }
 }
 
+#[test]
+fn every_database_in_a_container_has_memory_for_parallel_queries() {
+    for place in ["compose.yaml", "three-nodes/compose.yaml"] {
+        let compose = fs::read_to_string(deploy().join(place)).unwrap();
+        let databases = compose.split("image: postgres:").skip(1);
+        let has_memory =
+            |rest: &str| rest.lines().take_while(|line| !line.is_empty()).any(|line| line.contains("shm_size:"));
+        assert!(databases.clone().count() > 0 && databases.clone().all(has_memory), "{place}");
+    }
+}
+
 /// What Compose hands to a NATS server as its passwords, each being this one.
 fn passwords_of_nats(compose: &str, password: &str) -> Vec<(String, String)> {
     let settings = compose.lines().filter_map(|line| line.trim().split_once(": "));
