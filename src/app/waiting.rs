@@ -21,11 +21,15 @@ use crate::migrate;
 /// How long the database may take to let a node in.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long whoever comes is left waiting in the queue of the listener before there is anybody to turn them away. By then a
+/// node that comes back has most often begun to serve, and a balancer that did not notice its absence has lost nothing.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// The pauses between attempts: the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Brings the schema up to date and reads the accounts, as soon as that is possible. Meanwhile the listener is served with
-/// the health of the node, `others` included.
+/// Brings the schema up to date and reads the accounts, as soon as that is possible. If that takes longer than [`QUIET`],
+/// the listener is served with the health of the node, `others` included.
 ///
 /// # Errors
 /// What waiting would not mend: a master key or a schema that does not fit, a database that does not exist.
@@ -41,7 +45,11 @@ pub(super) async fn for_database(
     let check = move || Condition::Down(told.lock().unwrap_or_else(PoisonError::into_inner).clone());
     others.push(Probe { name: "database", check: Arc::new(check) });
     let stop = CancellationToken::new();
-    let meanwhile = serve::run(Arc::clone(listener), health::of_waiting(others), Bounds::new(config), stop.clone());
+    let meanwhile = async {
+        if stop.run_until_cancelled(sleep(QUIET)).await.is_some() {
+            serve::run(Arc::clone(listener), health::of_waiting(others), Bounds::new(config), stop.clone()).await;
+        }
+    };
     let prepared = async {
         let prepared = tried_again(config, log, reads, &trouble).await;
         stop.cancel();

@@ -114,6 +114,14 @@ fn a_shell_reads_the_examples_of_settings() {
 }
 
 #[test]
+fn settings_that_are_filled_in_reach_neither_the_repository_nor_an_image() {
+    for list in ["../.gitignore", "Dockerfile.dockerignore"] {
+        let text = fs::read_to_string(deploy().join(list)).unwrap();
+        assert!(text.lines().any(|line| line == ".env"), "{list} lets .env through");
+    }
+}
+
+#[test]
 fn every_verb_exists() {
     let mut verbs = BTreeSet::new();
     for (_, text) in files() {
@@ -201,6 +209,17 @@ fn nats_servers_take_every_password_that_the_example_draws() {
             let output = server.output().unwrap();
             assert!(output.status.success(), "{password}: {}", String::from_utf8_lossy(&output.stderr));
         }
+    }
+}
+
+#[test]
+fn every_database_in_a_container_has_memory_for_parallel_queries() {
+    for place in ["compose.yaml", "three-nodes/compose.yaml"] {
+        let compose = fs::read_to_string(deploy().join(place)).unwrap();
+        let databases = compose.split("image: postgres:").skip(1);
+        let has_memory =
+            |rest: &str| rest.lines().take_while(|line| !line.is_empty()).any(|line| line.contains("shm_size:"));
+        assert!(databases.clone().count() > 0 && databases.clone().all(has_memory), "{place}");
     }
 }
 

@@ -238,3 +238,14 @@ async fn a_node_that_froze_in_the_middle_of_a_batch_holds_up_the_next_for_second
     assert!(freshness.reached_all(last, LIMIT).await);
     assert!(frozen.execute("commit").await.is_err(), "its transaction was ended");
 }
+
+#[tokio::test]
+async fn no_statement_is_compiled_for_being_reckoned_dear() {
+    let desk = desk().await;
+    for purpose in [Purpose::Append, Purpose::Read, Purpose::Project] {
+        let options = database::options(&desk.config.database_url, purpose).unwrap();
+        let mut connection = PgConnection::connect_with(&options).await.unwrap();
+        let compiles: String = sqlx::query_scalar("show jit").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(compiles, "off", "{purpose:?}");
+    }
+}

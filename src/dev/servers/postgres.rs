@@ -32,7 +32,6 @@ const SETTINGS: &[(&str, &str)] = &[
     // A burst of appends should not force checkpoints, which would blur every measurement.
     ("max_wal_size", "2GB"),
     ("checkpoint_timeout", "15min"),
-    ("jit", "off"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
 ];

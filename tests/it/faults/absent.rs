@@ -1,5 +1,6 @@
 //! A node that comes up before what it needs.
 
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::task::block_in_place;
 
@@ -29,6 +30,17 @@ async fn a_node_waits_for_postgres_says_so_and_begins_when_it_comes() {
     world.ready().await;
     let at_work = busy(&world).await;
     all_is_well(&world, at_work).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_turns_nobody_away() {
+    let mut world = World::start(plan(1)).await;
+    world.nodes[0].kill();
+    world.nodes[0].start();
+    let client = Client::new(&world.nodes[0].direct_url());
+    let asked = async || client.request(Method::GET, "/api/v1/donor-queries").send().await.ok();
+    let answer = eventually(LIMIT, asked, Option::is_some).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
