@@ -37,10 +37,11 @@ pub use checkpoints::DeadLetter;
 pub use freshness::Freshness;
 
 /// How many facts a tail hands over at once.
-const HANDFUL: usize = 256;
+const HANDFUL: usize = 128;
 
-/// How many handfuls may wait before a lane; then its tails wait, and NATS behind them.
-const WAITING: usize = 8;
+/// How many handfuls may wait before a lane; then its tails wait, and NATS behind them. On a busy desk a handful is often one
+/// fact, and every partition has a tail: with room for eight, a lane never saw more than a few of the facts that there were.
+const WAITING: usize = 32;
 
 /// How often the lag is measured.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
