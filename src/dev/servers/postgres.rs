@@ -28,7 +28,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("max_connections", "300"),
-    ("shared_buffers", "128MB"),
+    ("shared_buffers", "512MB"),
     // A burst of appends should not force checkpoints, which would blur every measurement.
     ("max_wal_size", "2GB"),
     ("checkpoint_timeout", "15min"),
