@@ -188,11 +188,12 @@ impl Desk {
         });
     }
 
-    /// Does now what autovacuum would do within minutes of a bulk load.
+    /// Does now what autovacuum and the checkpointer would do within minutes of a bulk load.
     pub(crate) fn settle(&self) {
         on_one_thread(async {
             let mut server = PgConnection::connect(self.config.database_url.expose()).await.unwrap();
             server.execute("vacuum analyze").await.unwrap();
+            server.execute("checkpoint").await.unwrap();
         });
     }
 
