@@ -14,7 +14,7 @@ const COLUMNS: &str = "at, source, number, level, kind, staff_id, staff_name, su
 
 /// What a search looks at, as one text: all that `http/logs/line.rs` shows, in its words, but for times, and for names that
 /// only the accounts know.
-const WORDS: &str = "concat_ws(' ', level, kind, staff_name, fact || ' on query ' || query_id, \
+const WORDS: &str = "concat_ws(' ', level, kind, staff_name, concat(fact, ' on query ' || query_id), \
                      method || ' ' || coalesce(route, '(unknown path)') || ' answered ' || status, request_id, code, \
                      address, user_agent, staff_id, query_id, subject_id, case source when 'fact' then number end)";
 
