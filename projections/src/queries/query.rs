@@ -11,6 +11,7 @@ use sqlx::{PgExecutor, PgPool, Postgres, QueryBuilder};
 
 use super::page::{Cursor, Order};
 use super::row::QueryRow;
+use super::search::Matches;
 use crate::columns::{each, push};
 use crate::page::{Page, Slice, Total};
 use crate::{Each, board};
@@ -131,29 +132,25 @@ pub async fn list(
     order: Order,
     page: &Page<Cursor>,
 ) -> Result<Slice<QueryRow, Cursor>, sqlx::Error> {
-    let found = filter.search(db).await?;
-    let mut rows: Vec<QueryRow> = select_page(filter, &found, order, page).build_query_as().fetch_all(db).await?;
+    let found = match &filter.search {
+        Some(text) => Some(Matches::of(text, db).await?),
+        None => None,
+    };
+    let found = found.as_ref();
+    // What a search found is planned for as it is: twenty queries and five thousand are read in different ways.
+    let mut sql = select_page(filter, found, order, page);
+    let mut rows: Vec<QueryRow> = sql.build_query_as().persistent(found.is_none()).fetch_all(db).await?;
     let more = rows.len() as u64 > page.limit().unsigned_abs();
     rows.truncate(usize::try_from(page.limit()).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|last| order.cursor(last));
-    Ok(Slice { rows, next, total: total(db, filter, &found).await? })
-}
-
-/// What a search comes to.
-enum Found {
-    /// Nobody searched.
-    Anything,
-    /// Few queries, which are named.
-    These(Vec<i64>),
-    /// So many queries that it is cheaper to look at each one when its turn comes in the list.
-    Many(String),
+    Ok(Slice { rows, next, total: total(db, filter, found).await? })
 }
 
 /// One branch per status, each read from an index in the order of the list; one row more than asked for tells whether
 /// there is a next page.
 fn select_page<'a>(
     filter: &'a ListFilter,
-    found: &'a Found,
+    found: Option<&'a Matches>,
     order: Order,
     page: &'a Page<Cursor>,
 ) -> QueryBuilder<'a, Postgres> {
@@ -188,47 +185,27 @@ fn push_limit(sql: &mut QueryBuilder<'_, Postgres>, rows: i64, offset: i64) {
 }
 
 /// The length of a list: from the board if it counts exactly this, else counted up to [`COUNT_CAP`].
-async fn total(db: &PgPool, filter: &ListFilter, found: &Found) -> Result<Total, sqlx::Error> {
+async fn total(db: &PgPool, filter: &ListFilter, found: Option<&Matches>) -> Result<Total, sqlx::Error> {
     if filter.is_counted_by_board() {
         return Ok(Total { count: board::count(db, &filter.statuses(), filter.assigned).await?, exact: true });
     }
+    // If more are found than can be named, those that are named are mostly enough.
+    let named = found.filter(|found| found.has_more()).map(Matches::named);
+    let mut count = if named.is_some() { count(db, filter, named.as_ref()).await? } else { 0 };
+    if count <= COUNT_CAP {
+        count = self::count(db, filter, found).await?;
+    }
+    Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
+}
+
+/// Counts up to one more than [`COUNT_CAP`].
+async fn count(db: &PgPool, filter: &ListFilter, found: Option<&Matches>) -> Result<i64, sqlx::Error> {
     let mut sql = QueryBuilder::new("select count(*) from (select 1 from queries where not deleted and status = any(");
     sql.push_bind(filter.statuses().into_iter().map(QueryStatus::as_str).collect::<Vec<_>>()).push(")");
     filter.push_conditions(found, &mut sql);
     sql.push(format!(" limit {}) as counted", COUNT_CAP + 1));
-    let count: i64 = sql.build_query_scalar().fetch_one(db).await?;
-    Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
+    sql.build_query_scalar().persistent(found.is_none()).fetch_one(db).await
 }
-
-/// The queries that contain a text, in no order.
-const SEARCH: &str = "
-    select query_id from (
-        (
-            select query_id from query_details where search like $1 limit $2
-        ) union (
-            select query_id from queries
-            where not deleted and test = any(array(select term from query_terms where search like $1))
-            limit $2
-        ) union (
-            select query_id from queries
-            where not deleted and stage = any(array(select term from query_terms where search like $1))
-            limit $2
-        ) union (
-            select query_id from queries
-            where not deleted and device = any(array(select term from query_terms where search like $1))
-            limit $2
-        )
-    ) as found
-    limit $2";
-
-/// What is looked up of one query to see whether it contains a text. Each is one value, so that PostgreSQL does look it up
-/// for one query, and does not collect those of all queries first.
-const LOOK_UPS: [&str; 4] = [
-    "select search from query_terms where term = queries.test",
-    "select search from query_terms where term = queries.stage",
-    "select search from query_terms where term = queries.device",
-    "select search from query_details where query_id = queries.query_id",
-];
 
 impl ListFilter {
     /// The statuses it lets through, each once.
@@ -242,18 +219,8 @@ impl ListFilter {
         *self == Self { statuses: self.statuses.clone(), assigned: self.assigned, ..Self::default() }
     }
 
-    /// Looks its text up. The names of up to [`COUNT_CAP`] queries are worth more to the planner than its own guess at how
-    /// many there are.
-    async fn search(&self, db: &PgPool) -> Result<Found, sqlx::Error> {
-        let Some(text) = &self.search else { return Ok(Found::Anything) };
-        let pattern = containing(text);
-        let queries: Vec<i64> = sqlx::query_scalar(SEARCH).bind(&pattern).bind(COUNT_CAP + 1).fetch_all(db).await?;
-        let few = queries.len() as u64 <= COUNT_CAP.unsigned_abs();
-        Ok(if few { Found::These(queries) } else { Found::Many(pattern) })
-    }
-
     /// Appends everything but the status.
-    fn push_conditions<'a>(&'a self, found: &'a Found, sql: &mut QueryBuilder<'a, Postgres>) {
+    fn push_conditions<'a>(&'a self, found: Option<&'a Matches>, sql: &mut QueryBuilder<'a, Postgres>) {
         match self.assigned {
             Assigned::Any => {}
             Assigned::Unassigned => _ = sql.push(" and assigned_to_id is null"),
@@ -270,29 +237,9 @@ impl ListFilter {
         if let Some(name) = &self.donor_name {
             sql.push(" and query_id in (select query_id from query_details where donor = ").push_bind(name).push(")");
         }
-        match found {
-            Found::Anything => {}
-            Found::These(queries) => _ = sql.push(" and query_id = any(").push_bind(queries).push(")"),
-            Found::Many(pattern) => {
-                for (index, look_up) in LOOK_UPS.iter().enumerate() {
-                    sql.push(if index == 0 { " and (" } else { " or " }).push(format!("({look_up}) like "));
-                    sql.push_bind(pattern);
-                }
-                sql.push(")");
-            }
+        if let Some(found) = found {
+            sql.push(" and ");
+            found.push(sql);
         }
     }
-}
-
-/// The pattern that matches text containing this one, letter for letter.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for letter in text.to_lowercase().chars() {
-        if matches!(letter, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
 }

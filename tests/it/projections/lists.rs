@@ -4,17 +4,18 @@ use super::*;
 
 /// Twelve queries a minute apart: Ada holds every third, donors alternate, every fourth waits for a reply.
 async fn twelve() -> Desk {
-    queries_in_turn(12).await
+    queries_in_turn(12, |_| "Cuff 3".to_owned()).await
 }
 
-async fn queries_in_turn(many: i64) -> Desk {
+async fn queries_in_turn(many: i64, device: impl Fn(i64) -> String) -> Desk {
     let desk = Desk::open().await;
     let mut log = Log::default();
     for number in 1..=many {
         let query = QueryId::new(number);
-        let DonorQueryEvent::QueryOpened { donor, test, stage, device, .. } = opened() else {
+        let DonorQueryEvent::QueryOpened { donor, test, stage, .. } = opened() else {
             unreachable!("the sample is what it says")
         };
+        let device = device(number);
         let donor_id = DonorId::new(format!("donor-{}", number % 2));
         let session = DonorSession(uuid::Uuid::from_u128(number.unsigned_abs().into()));
         // Two at a time share a minute, so that the id has to break ties.
@@ -128,16 +129,29 @@ async fn a_filter_lets_through_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_search_that_finds_more_than_is_counted_shows_what_it_finds_in_order() {
-    let desk = queries_in_turn(1_100).await;
-    for (search, first) in [("blood", [1_100, 1_099]), ("cuff 3", [1_100, 1_099]), ("dana", [1_100, 1_099])] {
-        let filter = ListFilter { search: Some(search.to_owned()), ..ListFilter::default() };
-        let slice = queries::list(&desk.pool, &filter, Order::CreatedDesc, &Page::first(2)).await.unwrap();
-        assert_eq!(slice.rows.iter().map(|row| row.query_id.get()).collect::<Vec<_>>(), first, "{search}");
-        assert_eq!((slice.total.count, slice.total.exact), (1_000, false), "{search}");
-        let held = ListFilter { assigned: Assigned::To(ada().id), ..filter };
-        let slice = queries::list(&desk.pool, &held, Order::CreatedDesc, &Page::first(2)).await.unwrap();
-        assert_eq!(slice.rows.iter().map(|row| row.query_id.get()).collect::<Vec<_>>(), [1_098, 1_095], "{search}");
-        assert_eq!((slice.total.count, slice.total.exact), (366, true), "{search}");
+async fn a_search_that_finds_more_than_it_names_shows_what_it_finds_in_order() {
+    // One device for all, and one each: many queries that a term names, and more terms than are named.
+    let shared: fn(i64) -> String = |_| "Cuff 3".to_owned();
+    let own: fn(i64) -> String = |number| format!("Cuff {number}");
+    for (device, search) in [(shared, ["blood", "cuff 3", "dana", "an"]), (own, ["blood", "cuff", "dana", "uf"])] {
+        let desk = queries_in_turn(5_100, device).await;
+        for search in search {
+            let filter = ListFilter { search: Some(search.to_owned()), ..ListFilter::default() };
+            assert_eq!(found(&desk, &filter).await, (vec![5_100, 5_099], 1_000, false), "{search}");
+            let held = ListFilter {
+                assigned: Assigned::To(ada().id),
+                created_from: Some(noon_plus(2_000 * 60)),
+                ..filter.clone()
+            };
+            assert_eq!(found(&desk, &held).await, (vec![5_100, 5_097], 367, true), "{search}");
+            let elsewhere = ListFilter { stage: Some("Elsewhere".to_owned()), ..filter };
+            assert_eq!(found(&desk, &elsewhere).await, (vec![], 0, true), "{search}");
+        }
     }
+}
+
+/// The first two of a list, and how long it is.
+async fn found(desk: &Desk, filter: &ListFilter) -> (Vec<i64>, i64, bool) {
+    let slice = queries::list(&desk.pool, filter, Order::CreatedDesc, &Page::first(2)).await.unwrap();
+    (slice.rows.iter().map(|row| row.query_id.get()).collect(), slice.total.count, slice.total.exact)
 }
