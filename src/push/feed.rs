@@ -196,7 +196,8 @@ impl Audience {
 }
 
 impl Feed {
-    /// Opens a feed that goes on after a position, or begins now. One of another history is told to resync. It ends when the token does, if there is one.
+    /// Opens a feed that goes on after a position, or begins now. One of another history is told to resync. It ends when the
+    /// token does, if there is one.
     pub async fn open(
         &self,
         audience: Audience,
