@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (17, "create log epoch", include_str!("../migrations/0017_create_log_epoch.sql")),
     (18, "search terms apart", include_str!("../migrations/0018_search_terms_apart.sql")),
     (19, "thin delivery indexes", include_str!("../migrations/0019_thin_delivery_indexes.sql")),
+    (20, "restore delivery indexes", include_str!("../migrations/0020_restore_delivery_indexes.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

@@ -107,12 +107,11 @@ impl Deliveries {
         limit: i64,
     ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
         let mut sql = QueryBuilder::<Postgres>::new(format!("select {COLUMNS} from deliveries where true"));
-        // Written out: most rows are in no index by state or channel, and PostgreSQL has to see that others are meant.
         if let Some(state) = filter.state {
-            sql.push(format!(" and state = '{}'", state.as_str()));
+            sql.push(" and state = ").push_bind(state.as_str());
         }
         if let Some(channel) = filter.channel {
-            sql.push(format!(" and channel = '{}'", channel.as_str()));
+            sql.push(" and channel = ").push_bind(channel.as_str());
         }
         if let Some(query) = filter.query_id {
             sql.push(" and query_id = ").push_bind(query.get());

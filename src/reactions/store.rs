@@ -309,6 +309,7 @@ impl Store {
                      select id
                      from deliveries
                      where finished_at < now() - make_interval(days => $1)
+                     order by finished_at
                      limit $2
                      for update skip locked
                  )",
