@@ -42,7 +42,9 @@ impl Log {
         match self.inner.writer.write(job).await? {
             Written::Recorded { first, at } => {
                 self.inner.codec.learn(&append.subject, &key);
-                Ok(Appended { events: recorded(append, &event_ids, first, at), replayed: false })
+                let events = recorded(append, &event_ids, first, at);
+                self.inner.fresh.keep(&events);
+                Ok(Appended { events, replayed: false })
             }
             Written::Replayed { first, last } => {
                 let events = self.read_range(first, last).await.map_err(AppendError::Unavailable)?;

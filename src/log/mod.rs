@@ -7,6 +7,7 @@ mod answers;
 mod append;
 mod cache;
 mod codec;
+mod fresh;
 mod ids;
 mod imported;
 mod load;
@@ -46,6 +47,7 @@ struct Inner {
     codec: codec::Codec,
     writer: writer::Writer,
     recent: Arc<recent::Recent>,
+    fresh: fresh::Fresh,
     caches: load::Caches,
     ids: ids::Ids,
     in_flight: answers::InFlight,
@@ -161,6 +163,7 @@ impl Log {
                 pool,
                 writer,
                 recent,
+                fresh: fresh::Fresh::default(),
                 tasks,
                 closing,
             }),

@@ -193,6 +193,24 @@ impl Log {
         self.open_all(std::slice::from_ref(stored)).await?.pop().ok_or_else(nothing)?
     }
 
+    /// Opens facts that have only just come, as [`Log::open_all`] does, but those that this node appended a moment ago it
+    /// remembers.
+    ///
+    /// # Errors
+    /// As those of [`Log::open_all`].
+    pub async fn open_fresh(&self, stored: &[StoredEvent]) -> Result<Vec<Result<RecordedEvent, LogError>>, LogError> {
+        let known: Vec<_> = stored.iter().map(|fact| self.inner.fresh.of(fact)).collect();
+        let unknown: Vec<_> = stored.iter().zip(&known).filter(|(_, known)| known.is_none()).collect();
+        let mut opened = if unknown.is_empty() {
+            Vec::new()
+        } else {
+            let unknown: Vec<_> = unknown.into_iter().map(|(fact, _)| fact.clone()).collect();
+            self.open_all(&unknown).await?
+        }
+        .into_iter();
+        Ok(known.into_iter().filter_map(|known| known.map(Ok).or_else(|| opened.next())).collect())
+    }
+
     /// Opens stored facts, each or not at all, with one look for all their keys.
     ///
     /// # Errors

@@ -135,7 +135,7 @@ impl Lane {
     async fn open_patiently(&self, batch: &[StoredEvent]) -> Vec<Result<RecordedEvent, LogError>> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.log.open_all(batch).await {
+            match self.log.open_fresh(batch).await {
                 Ok(opened) => return opened,
                 Err(LogError::WrongMasterKey) if batch.len() == 1 => return vec![Err(LogError::WrongMasterKey)],
                 Err(LogError::WrongMasterKey) => {

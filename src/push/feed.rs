@@ -12,7 +12,6 @@ use std::time::Duration;
 use aggregates::ids::{QueryId, UserId};
 use aggregates::recorded::{Position, RecordedEvent, StoredEvent};
 use axum::extract::ws::Utf8Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use metrics::counter;
 use projections::queries;
 use sqlx::PgPool;
@@ -30,9 +29,6 @@ use crate::log::{Log, LogError};
 
 /// How many facts one step of a replay reads.
 const PAGE: i64 = 200;
-
-/// How many facts are opened at a time: most keys are in memory, and those that are not are fetched together.
-pub(super) const OPENED_AT_ONCE: usize = 16;
 
 /// How far behind a subscription may be when it joins the hub: what is left is read while its queue fills.
 const NEAR: i64 = 100;
@@ -256,9 +252,9 @@ impl Feed {
         };
         let covered = covered(&stored, limit, through);
         stored.retain(|fact| fact.position <= through);
-        let opened = stream::iter(stored).map(|fact| open(&self.log, fact)).buffered(OPENED_AT_ONCE);
-        let opened: Vec<_> = opened.try_collect().await?;
-        let told = opened.into_iter().filter_map(|(position, fact)| match fact {
+        let opened = self.log.open_all(&stored).await?;
+        let places = stored.iter().map(|fact| fact.position);
+        let told = places.zip(opened).filter_map(|(position, opened)| match readable(position, opened) {
             Some(fact) => {
                 let heard = frames(&fact).into_iter().find(|(room, _)| audience.hears(*room));
                 heard.map(|(_, frame)| (position, Some((frame, fact))))
@@ -269,16 +265,9 @@ impl Feed {
     }
 }
 
-/// Opens a fact; one that nobody will ever be able to read is logged and has a place but no content.
-pub(super) async fn open(log: &Log, fact: StoredEvent) -> Result<(Position, Option<RecordedEvent>), LogError> {
-    match log.open(&fact).await {
-        Ok(opened) => Ok((fact.position, Some(opened))),
-        Err(error @ LogError::Unreadable { .. }) => {
-            error!(position = %fact.position, %error, "Could not tell the fact at {}", fact.position);
-            Ok((fact.position, None))
-        }
-        Err(error) => Err(error),
-    }
+/// A fact that was opened; one that nobody will ever be able to read is logged, and leaves its place empty.
+pub(super) fn readable(position: Position, opened: Result<RecordedEvent, LogError>) -> Option<RecordedEvent> {
+    opened.inspect_err(|error| error!(%position, %error, "Could not tell the fact at {position}")).ok()
 }
 
 /// How far a page that was asked for covers the log.

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use aggregates::ids::QueryId;
-use aggregates::recorded::{Partition, Position, RecordedEvent, StoredEvent};
-use futures_util::{StreamExt, stream};
+use aggregates::recorded::{Partition, Position};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::feed::{OPENED_AT_ONCE, open};
+use super::feed::readable;
 use super::hub::Hub;
 use crate::bus::{Bus, Scope};
 use crate::log::{Log, LogError};
@@ -33,13 +31,6 @@ pub(super) struct Walker {
     pub(super) hub: Hub,
 }
 
-/// A fact on its way to the hub; without content if nobody can read it.
-struct Step {
-    position: Position,
-    query: QueryId,
-    fact: Option<RecordedEvent>,
-}
-
 impl Walker {
     /// Walks until the node stops, then lets every listener go.
     pub(super) async fn run(self, stop: CancellationToken) {
@@ -52,16 +43,14 @@ impl Walker {
         let mut tail = Tail::start(self.log.clone(), self.bus.clone(), Scope::All, head);
         loop {
             let batch = tail.next_batch(BATCH).await;
-            // All of them before the first wait: a half-opened fact keeps a connection that the projector may need to get
-            // where the wait is for.
-            let steps: Vec<Step> =
-                stream::iter(batch).map(|fact| self.step(fact)).buffered(OPENED_AT_ONCE).collect().await;
-            for step in steps {
-                self.until_shown(Partition::of(step.query), step.position).await;
-                self.freshness.passed(step.position);
-                match step.fact {
+            let opened = retried(|| self.log.open_fresh(&batch)).await;
+            for (stored, opened) in batch.iter().zip(opened) {
+                let position = stored.position;
+                self.until_shown(stored.partition(), position).await;
+                self.freshness.passed(position);
+                match readable(position, opened) {
                     Some(fact) => self.hub.deliver(&fact),
-                    None => self.hub.skip(step.position, step.query),
+                    None => self.hub.skip(position, stored.query),
                 }
             }
         }
@@ -89,11 +78,6 @@ impl Walker {
             }
             warn!(partition = partition.0, %position, "The feed waits for the read models of partition {}", partition.0);
         }
-    }
-
-    async fn step(&self, stored: StoredEvent) -> Step {
-        let (position, fact) = retried(|| open(&self.log, stored.clone())).await;
-        Step { position, query: stored.query, fact }
     }
 }
 

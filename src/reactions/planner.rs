@@ -102,7 +102,7 @@ impl Planner {
     /// or nobody would hear of anything any more.
     async fn open(&self, batch: &[StoredEvent]) -> Result<Vec<RecordedEvent>, LogError> {
         let mut facts = Vec::with_capacity(batch.len());
-        for (stored, opened) in batch.iter().zip(self.log.open_all(batch).await?) {
+        for (stored, opened) in batch.iter().zip(self.log.open_fresh(batch).await?) {
             match opened {
                 Ok(fact) => facts.push(fact),
                 Err(error) => {

@@ -3,7 +3,7 @@
 use aggregates::donor_query::{DonorQuery, DonorQueryEvent};
 use aggregates::people::Actor;
 use aggregates::personal::Personal;
-use aggregates::recorded::{Event, Metadata, Position};
+use aggregates::recorded::{Event, Metadata, Position, RecordedEvent, StoredEvent};
 use aggregates::testing::{accepted_by, ada, opened, samples};
 use cqrs_es::persist::PersistedEventRepository;
 use postgres_es::PostgresEventRepository;
@@ -51,6 +51,30 @@ async fn a_box_cannot_be_moved_to_another_place() {
     let mut stored = log.read_after(Position::START, 1).await.unwrap().remove(0);
     stored.sequence = 2;
     assert!(log.open(&stored).await.is_err());
+}
+
+#[tokio::test]
+async fn a_node_remembers_what_it_appended_itself() {
+    let database = database().await;
+    let (log, other) = (node::log(&database), node::log(&database));
+    let mut appended = log.append(facts(17, 0, [opened()])).await.unwrap().events;
+    appended.extend(other.append(facts(17, 1, [opened()])).await.unwrap().events);
+    appended.extend(log.append(facts(17, 2, [opened()])).await.unwrap().events);
+    let mut stored = log.read_after(Position::START, 3).await.unwrap();
+    let all: Vec<_> = appended.into_iter().map(Some).collect();
+    assert_eq!(fresh(&log, &stored).await, all);
+    // Nothing of these can be opened any more, so what is known is remembered; the other node's has to be opened.
+    for fact in &mut stored {
+        fact.sequence += 1;
+    }
+    assert_eq!(fresh(&log, &stored).await, [all[0].clone(), None, all[2].clone()]);
+    // Another fact in the same place is not the one that is remembered.
+    stored[0].event_id = stored[1].event_id;
+    assert_eq!(fresh(&log, &stored[..1]).await, [None]);
+}
+
+async fn fresh(log: &Log, stored: &[StoredEvent]) -> Vec<Option<RecordedEvent>> {
+    log.open_fresh(stored).await.unwrap().into_iter().map(Result::ok).collect()
 }
 
 #[tokio::test]
