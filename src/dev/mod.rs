@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::data_dir::DataDir;
 use self::desk::Desk;
-use self::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
+use self::servers::{BUFFERS_MB, NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use crate::config::{Config, Limits, Secret};
 use crate::integrations::calls::Provider;
 use crate::telemetry;
@@ -144,6 +144,7 @@ async fn start_servers(config: &mut Config, directory: &DataDir) -> anyhow::Resu
         data_dir: directory.path().join(data_dir::POSTGRES),
         durable: true,
         port: None,
+        buffers_mb: BUFFERS_MB,
     });
     let nats = config.nats_url == Secret::default();
     let nats = nats.then(|| NatsOptions { data_dir: directory.path().join(data_dir::NATS), port: None, program: None });

@@ -13,7 +13,7 @@ use std::time::Duration;
 use aggregates::recorded::Position;
 use projections::Projection;
 use proof_concierge::config::{Config, Secret};
-use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
+use proof_concierge::dev::servers::{BUFFERS_MB, NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use proof_concierge::log::Log;
 use proof_concierge::migrate;
 use serde_json::json;
@@ -158,7 +158,7 @@ fn words_of(donor: u32) -> String {
 }
 
 fn cluster(data_dir: PathBuf) -> PostgresOptions {
-    PostgresOptions { data_dir, durable: false, port: None }
+    PostgresOptions { data_dir, durable: false, port: None, buffers_mb: BUFFERS_MB }
 }
 
 fn nats() -> PrivateNats {

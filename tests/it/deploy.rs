@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use proof_concierge::bus::{Bus, Seal};
 use proof_concierge::config::{Config, Secret};
-use proof_concierge::dev::servers::{PostgresOptions, PrivatePostgres};
+use proof_concierge::dev::servers::{BUFFERS_MB, PostgresOptions, PrivatePostgres};
 use proof_concierge::log::Log;
 use proof_concierge::migrate;
 use sqlx::{Connection, PgConnection};
@@ -253,7 +253,7 @@ fn shell_of_server(primary: &PrivatePostgres, script: &str) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_follows_the_primary_and_takes_over() {
-    let options = PostgresOptions { data_dir: scratch("postgres"), durable: false, port: None };
+    let options = PostgresOptions { data_dir: scratch("postgres"), durable: false, port: None, buffers_mb: BUFFERS_MB };
     let mut primary = PrivatePostgres::start(&options).unwrap();
     let url = primary.url("postgres");
     let config = |url: String| Config {

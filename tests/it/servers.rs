@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proof_concierge::bus::{Bus, Seal};
 use proof_concierge::config::Secret;
-use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
+use proof_concierge::dev::servers::{BUFFERS_MB, NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::eventually::eventually;
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const DOOMED: &str = "CONCIERGE_TEST_DOOMED";
 
 fn postgres_in(data_dir: PathBuf) -> PostgresOptions {
-    PostgresOptions { data_dir, durable: false, port: None }
+    PostgresOptions { data_dir, durable: false, port: None, buffers_mb: BUFFERS_MB }
 }
 
 fn nats_in(data_dir: PathBuf) -> NatsOptions {

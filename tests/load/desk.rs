@@ -30,9 +30,9 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(buffers_mb: u32) -> Self {
         let directory = std::env::temp_dir().join(format!("concierge-load-{}", std::process::id()));
-        let postgres = PostgresOptions { data_dir: directory.join("postgres"), durable: true, port: None };
+        let postgres = PostgresOptions { data_dir: directory.join("postgres"), durable: true, port: None, buffers_mb };
         let nats = NatsOptions { data_dir: directory.join("nats"), port: None, program: None };
         Self {
             postgres: PrivatePostgres::start(&postgres).unwrap(),
@@ -44,7 +44,9 @@ impl Servers {
     pub(crate) fn machine(&self) -> Machine {
         let version = on_one_thread(async {
             let mut server = PgConnection::connect(&self.postgres.url("postgres")).await.unwrap();
-            sqlx::query_scalar("show server_version").fetch_one(&mut server).await.unwrap()
+            let version: String = sqlx::query_scalar("show server_version").fetch_one(&mut server).await.unwrap();
+            let buffers: String = sqlx::query_scalar("show shared_buffers").fetch_one(&mut server).await.unwrap();
+            format!("{version}, {buffers} of buffers")
         });
         Machine::look(&self.directory, version, &self.nats.url())
     }

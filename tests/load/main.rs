@@ -7,6 +7,7 @@
 //! - `--seconds N`: how long each measurement takes
 //! - `--queries N`: how many queries the grown desk ends with (default 100,000; the promise is about 1,000,000)
 //! - `--sockets N`: how many Socket.IO listeners
+//! - `--buffers N`: what PostgreSQL keeps in memory, in megabytes (default 512; a quarter of the machine is what it advises)
 //! - `--json FILE`: where the figures go beside the table
 //! - `--quick`: a short run that shows that everything works
 //!
@@ -40,6 +41,7 @@ use std::time::Duration;
 use append::Appending;
 use desk::Servers;
 use limits::Limits;
+use proof_concierge::dev::servers::BUFFERS_MB;
 use rebuild::Rebuilding;
 use report::Report;
 
@@ -65,6 +67,8 @@ pub(crate) struct Effort {
     /// How many messages the long conversation has.
     pub(crate) messages: usize,
     only: Vec<String>,
+    /// What PostgreSQL keeps in memory.
+    buffers_mb: u32,
     json: Option<PathBuf>,
 }
 
@@ -79,6 +83,7 @@ impl Effort {
             queries: 100_000,
             messages: 10_000,
             only: Vec::new(),
+            buffers_mb: BUFFERS_MB,
             json: None,
         };
         let mut arguments = std::env::args().skip(1);
@@ -90,6 +95,7 @@ impl Effort {
                 "--runs" => effort.runs = value(&argument, arguments.next()),
                 "--seconds" => effort.time = Duration::from_secs(value(&argument, arguments.next())),
                 "--queries" => effort.queries = value(&argument, arguments.next()),
+                "--buffers" => effort.buffers_mb = value(&argument, arguments.next()),
                 "--sockets" => effort.sockets = value(&argument, arguments.next()),
                 "--json" => effort.json = Some(value(&argument, arguments.next())),
                 part if PARTS.contains(&part) => effort.only.push(argument),
@@ -109,6 +115,7 @@ impl Effort {
             queries: 2_000,
             messages: 300,
             only: Vec::new(),
+            buffers_mb: BUFFERS_MB,
             json: None,
         }
     }
@@ -128,7 +135,7 @@ fn main() {
     }
     let effort = Effort::of_arguments();
     machine::raise_open_files();
-    let servers = Servers::start();
+    let servers = Servers::start(effort.buffers_mb);
     let machine = servers.machine();
     println!("{machine}\n");
     let mut report = Report::default();

@@ -41,7 +41,7 @@ use proof_concierge::accounts::devices::{DeviceKind, Devices};
 use proof_concierge::accounts::{Accounts, seed};
 use proof_concierge::config::{Config, Secret};
 use proof_concierge::database::{self, Purpose};
-use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
+use proof_concierge::dev::servers::{BUFFERS_MB, NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 use proof_concierge::log::Log;
 use proof_concierge::migrate;
 use serde_json::{Value, json};
@@ -136,7 +136,12 @@ impl World {
 
     /// Starts the servers and makes the people; no node runs yet.
     pub(crate) async fn prepare(plan: Plan) -> Self {
-        let postgres = PostgresOptions { data_dir: plan.directory.join("postgres"), durable: false, port: None };
+        let postgres = PostgresOptions {
+            data_dir: plan.directory.join("postgres"),
+            durable: false,
+            port: None,
+            buffers_mb: BUFFERS_MB,
+        };
         let (postgres, nats) = block_in_place(|| {
             std::fs::create_dir_all(&plan.directory).unwrap();
             (PrivatePostgres::start(&postgres).unwrap(), nats_servers(plan.directory.join("nats"), plan.nats))

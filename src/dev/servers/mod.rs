@@ -9,7 +9,7 @@ mod process;
 mod programs;
 
 pub use nats::{NatsOptions, PrivateNats};
-pub use postgres::{PostgresOptions, PrivatePostgres};
+pub use postgres::{BUFFERS_MB, PostgresOptions, PrivatePostgres};
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};

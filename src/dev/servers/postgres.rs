@@ -28,13 +28,15 @@ const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("max_connections", "300"),
-    ("shared_buffers", "512MB"),
     // A burst of appends should not force checkpoints, which would blur every measurement.
     ("max_wal_size", "2GB"),
     ("checkpoint_timeout", "15min"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
 ];
+
+/// What a cluster keeps of its tables in memory, in megabytes, where nobody has more to say.
+pub const BUFFERS_MB: u32 = 512;
 
 /// What a cluster that is thrown away runs with. A killed server still loses nothing, only a power cut would hurt.
 const NOT_DURABLE: &[(&str, &str)] = &[("fsync", "off"), ("full_page_writes", "off")];
@@ -48,6 +50,8 @@ pub struct PostgresOptions {
     pub durable: bool,
     /// A fixed port, or any free one.
     pub port: Option<u16>,
+    /// What it keeps of its tables in memory, in megabytes.
+    pub buffers_mb: u32,
 }
 
 /// A running cluster with one superuser. Dropping it stops it.
@@ -66,7 +70,7 @@ impl PrivatePostgres {
         let home = prepare_home(&options.data_dir, account)
             .with_context(|| format!("cannot use {} for PostgreSQL", options.data_dir.display()))?;
         let lock = claim(&home)?;
-        let cluster = Cluster::open(home, account, options.durable)?;
+        let cluster = Cluster::open(home, account, options)?;
         cluster.clear_left_over_pid()?;
         let (process, port) = on_some_port(options.port, |port| Ok((cluster.launch(port)?, port)))?;
         Ok(Self { process, cluster, port, _lock: lock })
@@ -118,11 +122,12 @@ struct Cluster {
     programs: PathBuf,
     account: Option<Account>,
     durable: bool,
+    buffers_mb: u32,
     password: String,
 }
 
 impl Cluster {
-    fn open(home: PathBuf, account: Option<Account>, durable: bool) -> anyhow::Result<Self> {
+    fn open(home: PathBuf, account: Option<Account>, options: &PostgresOptions) -> anyhow::Result<Self> {
         let secret = home.join("password");
         let password = kept_secret(&secret, random_password)?;
         if let Some(Account { uid, gid }) = account {
@@ -130,7 +135,8 @@ impl Cluster {
         }
         let version = fs::read_to_string(home.join("cluster/PG_VERSION")).ok();
         let programs = programs::postgres(version.as_deref().map(str::trim))?;
-        let cluster = Self { home, programs, account, durable, password };
+        let PostgresOptions { durable, buffers_mb, .. } = *options;
+        let cluster = Self { home, programs, account, durable, buffers_mb, password };
         if version.is_none() {
             cluster.initialize()?;
         }
@@ -177,6 +183,7 @@ impl Cluster {
         loop {
             let mut postgres = self.command("postgres");
             postgres.arg("-D").arg(self.data()).args(["-p", &port.to_string()]);
+            postgres.arg("-c").arg(format!("shared_buffers={}MB", self.buffers_mb));
             let extra = if self.durable { &[] } else { NOT_DURABLE };
             for (name, value) in SETTINGS.iter().chain(extra) {
                 postgres.arg("-c").arg(format!("{name}={value}"));

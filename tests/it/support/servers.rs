@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use proof_concierge::dev::install::ensure_installed;
-use proof_concierge::dev::servers::{NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
+use proof_concierge::dev::servers::{BUFFERS_MB, NatsOptions, PostgresOptions, PrivateNats, PrivatePostgres};
 
 use crate::world::nats_program;
 
@@ -41,7 +41,8 @@ impl Servers {
 pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| {
-        let postgres = PostgresOptions { data_dir: scratch("postgres"), durable: false, port: None };
+        let postgres =
+            PostgresOptions { data_dir: scratch("postgres"), durable: false, port: None, buffers_mb: BUFFERS_MB };
         let nats = NatsOptions { data_dir: scratch("nats"), port: None, program: nats_program() };
         Servers {
             postgres: PrivatePostgres::start(&postgres).unwrap_or_else(|error| panic!("{error:#}")),
