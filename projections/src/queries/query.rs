@@ -191,15 +191,18 @@ async fn total(db: &PgPool, filter: &ListFilter, found: Option<&Matches>) -> Res
     }
     // If more are found than can be named, those that are named are mostly enough.
     let named = found.filter(|found| found.has_more()).map(Matches::named);
-    let mut count = if named.is_some() { count(db, filter, named.as_ref()).await? } else { 0 };
+    let mut count = match &named {
+        Some(named) => count_up(db, filter, Some(named)).await?,
+        None => 0,
+    };
     if count <= COUNT_CAP {
-        count = self::count(db, filter, found).await?;
+        count = count_up(db, filter, found).await?;
     }
     Ok(Total { count: count.min(COUNT_CAP), exact: count <= COUNT_CAP })
 }
 
 /// Counts up to one more than [`COUNT_CAP`].
-async fn count(db: &PgPool, filter: &ListFilter, found: Option<&Matches>) -> Result<i64, sqlx::Error> {
+async fn count_up(db: &PgPool, filter: &ListFilter, found: Option<&Matches>) -> Result<i64, sqlx::Error> {
     let mut sql = QueryBuilder::new("select count(*) from (select 1 from queries where not deleted and status = any(");
     sql.push_bind(filter.statuses().into_iter().map(QueryStatus::as_str).collect::<Vec<_>>()).push(")");
     filter.push_conditions(found, &mut sql);

@@ -1,6 +1,6 @@
 //! What a text is found in: a query's test, stage and device, or its donor's name and id.
 //!
-//! Searched is in two steps. The first asks the indexes of texts for the terms and donors that match; the second asks for
+//! A search has two steps. The first asks the indexes of texts for the terms and donors that match; the second asks for
 //! queries with those. So the planner knows what it looks for, and need not guess how often a text occurs.
 
 use sqlx::{PgPool, Postgres, QueryBuilder};
@@ -18,7 +18,6 @@ pub(super) struct Matches {
 }
 
 /// Matches by name. If there are more, whether something matches has to be looked up when its turn comes.
-#[derive(Clone)]
 struct Named<T> {
     these: Vec<T>,
     has_more: bool,
