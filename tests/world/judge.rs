@@ -279,7 +279,7 @@ async fn check_listeners(world: &World, head: i64, heard: &[Folded], findings: &
 /// What the desk shows a donor: their query, with the messages that are for them.
 async fn shown_to(world: &World, donor: &Opened, shown: &BTreeMap<i64, Known>) -> BTreeMap<i64, Known> {
     let url = format!("{}/api/v1/messages/query/{}?limit=100", world.desk().doors[0], donor.query);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&donor.token).send().await.unwrap();
+    let answer = reqwest::Client::new().get(url).timeout(LIMIT).bearer_auth(&donor.token).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     let messages = answer["data"].as_array().map_or(-1, |messages| i64::try_from(messages.len()).unwrap());
     let known = shown.get(&donor.query).cloned().unwrap_or_default();

@@ -54,6 +54,9 @@ use crate::support::eventually::eventually;
 /// How long anything may take before it counts as never. Generous: the machine may be busy with other tests.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
+/// How long a node may take to answer a question that it answers from memory.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const DATABASE: &str = "desk";
 const PREFIX: &str = "world";
 const PASSWORD: &str = "a password that only worlds use";
@@ -247,11 +250,19 @@ impl World {
     }
 }
 
+/// Asks a node, through its door, anew each time: a connection that broke meanwhile is nothing to learn from. Nothing if there
+/// is no answer, or none in time.
+pub(crate) async fn ask(node: &Node, path: &str) -> Option<(u16, String)> {
+    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    let answer = http.get(format!("{}{path}", node.base_url())).send().await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
 /// What a node answers at `/health/ready`: status, if there is an answer at all, and body.
 pub(crate) async fn health(node: &Node) -> (Option<u16>, Value) {
-    match reqwest::get(format!("{}/health/ready", node.base_url())).await {
-        Ok(answer) => (Some(answer.status().as_u16()), answer.json().await.unwrap_or(Value::Null)),
-        Err(_) => (None, Value::Null),
+    match ask(node, "/health/ready").await {
+        Some((status, text)) => (Some(status), serde_json::from_str(&text).unwrap_or(Value::Null)),
+        None => (None, Value::Null),
     }
 }
 
@@ -262,8 +273,7 @@ pub(crate) fn nats_program() -> Option<PathBuf> {
 
 /// One of the numbers that a node shows at `/metrics`; 0 if it does not show it, or nothing at all.
 pub(crate) async fn metric(node: &Node, name: &str) -> f64 {
-    let Ok(answer) = reqwest::get(format!("{}/metrics", node.base_url())).await else { return 0.0 };
-    let text = answer.text().await.unwrap_or_default();
+    let (_, text) = ask(node, "/metrics").await.unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     value.unwrap_or_default()
 }

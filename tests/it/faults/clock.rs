@@ -10,15 +10,15 @@ use super::{all_is_well, busy, plan};
 use crate::support::eventually::eventually;
 use crate::support::servers::scratch;
 use crate::world::node::Node;
-use crate::world::{LIMIT, World};
+use crate::world::{LIMIT, World, ask};
 
 /// By how many seconds the clock is off, one after the other. Less than the hour after which a call ends by itself.
 const STEPS: &[i64] = &[1_500, -1_500, 0];
 
 /// By how many minutes a node's clock is off.
 async fn minutes_off(node: &Node) -> Option<i64> {
-    let answer = reqwest::get(format!("{}/health/live", node.base_url())).await.ok()?;
-    let alive: Value = answer.json().await.ok()?;
+    let (_, text) = ask(node, "/health/live").await?;
+    let alive: Value = serde_json::from_str(&text).ok()?;
     let told: chrono::DateTime<chrono::Utc> = alive["timestamp"].as_str()?.parse().ok()?;
     Some((told - chrono::Utc::now()).num_minutes())
 }
