@@ -6,6 +6,7 @@
 //! itself, a little later than a feed would have told.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aggregates::recorded::{Position, StoredEvent};
@@ -29,7 +30,7 @@ const CHECK_SPACING: Duration = Duration::from_millis(10);
 /// How long to wait before a feed that could not be opened is tried again.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
-/// A reader of the facts after a position. Holds at most what NATS has sent ahead, which is bounded.
+/// A reader of the facts after a position. What waits for it is bounded: beyond that it reads the log.
 pub struct Tail {
     log: Log,
     bus: Bus,
@@ -207,10 +208,18 @@ impl Tail {
 
     /// Takes a fact that follows what was seen, drops one that was seen; `false` if something is missing before it.
     fn accept(&mut self, delivery: Delivery, batch: &mut Vec<StoredEvent>) -> bool {
-        let Delivery::Fact { position, previous, event } = delivery else {
-            counter!("tail_forged_total").increment(1);
-            self.look_soon();
-            return false;
+        let (position, previous, event) = match delivery {
+            Delivery::Fact { position, previous, event } => (position, previous, event),
+            Delivery::Forged => {
+                counter!("tail_forged_total").increment(1);
+                self.look_soon();
+                return false;
+            }
+            Delivery::Missed => {
+                counter!("tail_overruns_total").increment(1);
+                self.look_now();
+                return false;
+            }
         };
         if position <= self.seen {
             counter!("tail_duplicates_total").increment(1);
@@ -223,7 +232,7 @@ impl Tail {
         match event {
             Some(event) if previous <= self.seen && event.position == position && self.wants(&event) => {
                 self.seen = event.position;
-                batch.push(event);
+                batch.push(Arc::unwrap_or_clone(event));
                 true
             }
             Some(_) | None => {

@@ -11,6 +11,7 @@ mod publish;
 mod seal;
 mod signal;
 mod stream;
+mod subscription;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,10 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use self::feed::Sharing;
 use crate::config::Secret;
 
-pub use feed::{Delivery, Feed, SILENCE};
+pub use feed::{Delivery, Feed};
 pub use publish::{MAX_WINDOW, Outgoing, Published, Stop};
 pub use seal::Seal;
 pub use signal::{Signal, Signals};
@@ -42,6 +44,7 @@ pub struct Bus {
     replicas: u8,
     seal: Seal,
     link: watch::Receiver<Link>,
+    sharing: Sharing,
 }
 
 /// Whether NATS can be reached.
@@ -145,7 +148,7 @@ impl Bus {
             .timeout(REQUEST_TIMEOUT)
             .max_ack_inflight(2 * MAX_WINDOW)
             .build(client.clone());
-        Ok(Self { client, context, prefix: prefix.into(), replicas: 1, seal, link })
+        Ok(Self { client, context, prefix: prefix.into(), replicas: 1, seal, link, sharing: Sharing::default() })
     }
 
     /// The same connection; a stream that it makes is kept by this many servers of a cluster. One that exists keeps the

@@ -6,15 +6,15 @@
 //! with nats-server 2.9.10). It needs no id either, as the message at its expected number is known to be a fact: it was
 //! read, or acknowledged.
 
-use aggregates::recorded::{Position, StoredEvent};
+use aggregates::recorded::{Partition, Position, StoredEvent};
 use async_nats::HeaderMap;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use uuid::Uuid;
 
-use super::feed::header;
 use super::seal::SEAL;
 use super::stream::MAX_MESSAGE;
+use super::subscription::header;
 use super::{Bus, BusError};
 
 /// Header: the fact's place in the log.
@@ -124,6 +124,12 @@ impl Bus {
     fn subject(&self, event: &StoredEvent) -> String {
         let StoredEvent { aggregate_type, aggregate_id, event_type, .. } = event;
         format!("{}.events.{}.{aggregate_type}.{aggregate_id}.{event_type}", self.prefix, event.partition().0)
+    }
+
+    /// The partition that a subject of facts names.
+    pub(super) fn partition_of(&self, subject: &str) -> Option<Partition> {
+        let rest = subject.strip_prefix(&*self.prefix)?.strip_prefix(".events.")?;
+        rest.split('.').next()?.parse().ok().map(Partition)
     }
 }
 

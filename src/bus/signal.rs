@@ -5,8 +5,8 @@ use async_nats::{HeaderMap, Message, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use metrics::counter;
 
-use super::feed::header;
 use super::seal::{SEAL, Seal};
+use super::subscription::header;
 use super::{Bus, BusError};
 
 /// Something another node (or this one) said.

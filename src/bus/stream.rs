@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use uuid::Uuid;
 
 use super::publish::POSITION;
-use super::{Bus, BusError, Scope};
+use super::{Bus, BusError};
 
 /// How much the stream keeps at most, in bytes. Readers live at its end and take history from PostgreSQL, so it holds
 /// minutes to hours, not years; a server reserves this much disk for each stream.
@@ -116,19 +116,16 @@ impl Bus {
         format!("{}_EVENTS", self.prefix.to_uppercase())
     }
 
-    /// The subjects of the facts that a reader wants.
-    pub(super) fn subjects(&self, scope: Scope) -> String {
-        match scope {
-            Scope::All => format!("{}.events.>", self.prefix),
-            Scope::One(partition) => format!("{}.events.{}.>", self.prefix, partition.0),
-        }
+    /// The subjects of all facts.
+    pub(super) fn subjects(&self) -> String {
+        format!("{}.events.>", self.prefix)
     }
 
     fn stream_config(&self) -> Config {
         Config {
             name: self.stream_name(),
             description: Some("Facts in the order of the log. Disposable: the log refills it.".to_owned()),
-            subjects: vec![self.subjects(Scope::All)],
+            subjects: vec![self.subjects()],
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::Old,
             storage: StorageType::File,

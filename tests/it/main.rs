@@ -16,6 +16,7 @@ mod costs;
 mod deploy;
 mod faults;
 mod feed;
+mod feeds;
 mod import;
 mod journeys;
 mod log;
