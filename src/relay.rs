@@ -19,8 +19,8 @@ use crate::bus::{Bus, BusError, LastMessage, Link, MAX_WINDOW, Outgoing, Signal,
 use crate::lease::{self, Duty};
 use crate::log::{Log, LogError};
 
-/// How many of the last facts an empty stream is refilled with. Readers take history from the log anyway, and new facts
-/// wait behind a refill: this many take a few seconds.
+/// How many of the last facts an empty stream is refilled with. Readers take history from the log anyway, and new facts too
+/// until the stream has them: this many take a few seconds.
 const REFILL: i64 = 100_000;
 
 /// How long an idle relay waits at most before it looks into the log.

@@ -3,7 +3,8 @@
 //! Every fact knows which one came before it, so a reader sees at once whether it missed something, and reads that from
 //! the log. A message without the service's seal is never believed, but a reason to look. It opens its live feed first and
 //! reads the log after that; what comes twice is dropped by position. While there is no feed it looks into the log by
-//! itself, a little later than a feed would have told.
+//! itself, a little later than a feed would have told, and so it does while a feed repeats what was read long ago, because
+//! the stream is being refilled: what is new stands behind all of that.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +28,10 @@ const CHECK_ALONE: Duration = Duration::from_millis(100);
 /// How often at most the log is asked while there is no feed and this node appends a lot, or somebody forges a lot.
 const CHECK_SPACING: Duration = Duration::from_millis(10);
 
+/// A feed that tells facts which lie this far before what was seen will not tell anything new soon. Under load a reader that
+/// looked into the log is a few hundred ahead, and its feed comes after at once.
+const FAR_BEHIND: i64 = 4_096;
+
 /// How long to wait before a feed that could not be opened is tried again.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
@@ -40,6 +45,8 @@ pub struct Tail {
     /// The log has facts up to here that may not have been handed out.
     goal: Position,
     live: Live,
+    /// Whether the feed tells what was seen long ago.
+    is_stale: bool,
     check_at: Instant,
     checked_at: Instant,
     link: watch::Receiver<Link>,
@@ -70,6 +77,7 @@ impl Tail {
             seen: after,
             goal: after,
             live: Live::Closed { retry_at: now },
+            is_stale: false,
             check_at: now,
             checked_at: now,
             link: bus.link(),
@@ -160,10 +168,13 @@ impl Tail {
     }
 
     async fn wait(&mut self) -> Woken {
-        let Self { live, link, appended, check_at, .. } = self;
+        let Self { live, link, appended, check_at, is_stale, .. } = self;
         match live {
             Live::Open(feed) => tokio::select! {
                 biased;
+                // Before the feed, which has no pause if it is stale.
+                () = sleep_until(*check_at), if *is_stale => Woken::Look,
+                Ok(()) = appended.changed(), if *is_stale => Woken::Appended,
                 delivery = feed.next() => delivery.map_or(Woken::Ended, Woken::Delivered),
                 () = sleep_until(*check_at) => Woken::Look,
             },
@@ -191,8 +202,10 @@ impl Tail {
 
     /// Takes a fact and whatever has arrived behind it.
     fn drain(&mut self, first: Delivery, max: usize) -> Vec<StoredEvent> {
-        self.trust();
         let mut batch = Vec::new();
+        if !self.is_stale {
+            self.trust();
+        }
         let mut next = Some(first);
         while let Some(delivery) = next {
             if !self.accept(delivery, &mut batch) || batch.len() == max {
@@ -223,6 +236,7 @@ impl Tail {
         };
         if position <= self.seen {
             counter!("tail_duplicates_total").increment(1);
+            self.is_stale = self.seen.0 - position.0 > FAR_BEHIND;
             return true;
         }
         let previous = match self.scope {
@@ -232,6 +246,7 @@ impl Tail {
         match event {
             Some(event) if previous <= self.seen && event.position == position && self.wants(&event) => {
                 self.seen = event.position;
+                self.is_stale = false;
                 batch.push(Arc::unwrap_or_clone(event));
                 true
             }
@@ -245,6 +260,7 @@ impl Tail {
 
     fn close(&mut self, pause: Duration) {
         self.live = Live::Closed { retry_at: Instant::now() + pause };
+        self.is_stale = false;
     }
 
     /// Whether a fact is in scope: somebody may repeat a genuine one under the subject of another partition.
@@ -266,7 +282,8 @@ impl Tail {
 
     /// Puts the next look into the log off for as long as the feed can be trusted.
     fn trust(&mut self) {
-        let patience = if matches!(self.live, Live::Open(_)) { CHECK_LIVE } else { CHECK_ALONE };
+        let is_told = matches!(self.live, Live::Open(_)) && !self.is_stale;
+        let patience = if is_told { CHECK_LIVE } else { CHECK_ALONE };
         self.check_at = Instant::now() + patience;
     }
 }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use aggregates::recorded::{Partition, Position, StoredEvent};
+use aggregates::testing::random_history;
 use proof_concierge::bus::Scope;
-use proof_concierge::relay;
+use proof_concierge::relay::{self, Progress, Relay};
 use proof_concierge::tail::Tail;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::support::eventually::eventually;
 use crate::support::stream::{Desk, LIMIT, desk, desk_with_nats};
 
 fn start_relay(desk: &Desk) -> tokio::task::JoinHandle<()> {
@@ -72,6 +76,42 @@ async fn without_a_relay_and_without_nats_a_tail_reads_the_log() {
     let second = desk.append_histories(3..=4, 9).await;
     assert_eq!(read_through(&mut with_nats, second).await.len(), 18);
     assert_eq!(read_through(&mut without, second).await.len(), 36);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_does_not_wait_for_a_stream_that_is_refilled() {
+    let desk = desk().await;
+    let mut relay = Relay::new(desk.log.clone(), desk.bus.clone());
+    let mut cursor = relay.resume().await.unwrap();
+    let mut old = Position::START;
+    for query in 1..=4 {
+        old = desk.append(query, 0, random_history(query.unsigned_abs(), 2_000)).await;
+    }
+    let (mut tail, seen) = (start_tail(&desk, Scope::All, Position::START), watch::Sender::new(Position::START));
+    let mut last_seen = seen.subscribe();
+    let _reader = AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            let batch = tail.next_batch(100).await;
+            seen.send_replace(batch.last().expect("a batch is not empty").position);
+        }
+    }));
+    timeout(LIMIT, last_seen.wait_for(|seen| *seen == old)).await.expect("it is in the log").unwrap();
+    let (context, name) = desk.jetstream().await;
+    let listeners = async || context.get_stream(&name).await.unwrap().cached_info().state.consumer_count;
+    eventually(LIMIT, listeners, |count| *count == 1).await;
+
+    let mut new = None;
+    while cursor.position < old {
+        let window = relay.read_window(&cursor).await.unwrap();
+        assert_eq!(relay.publish_window(&mut cursor, &window[..window.len().min(40)]).await.unwrap(), Progress::Done);
+        if new.is_none() && cursor.position.0 > 400 {
+            new = Some(desk.append_histories([9], 1).await);
+        }
+        if new == Some(*last_seen.borrow()) {
+            return;
+        }
+    }
+    panic!("everything else was published first");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
