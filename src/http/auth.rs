@@ -8,11 +8,9 @@ use std::sync::Arc;
 use aggregates::ids::DonorId;
 use aggregates::people::{self, Actor};
 use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use serde_json::Value;
 
 use super::error::ApiError;
@@ -40,19 +38,14 @@ pub struct Donor(pub DonorPrincipal);
 pub struct Anyone(pub Principal);
 
 /// Lets a request in, or does not.
-pub async fn door(
-    State(api): State<Arc<Api>>,
-    path: MatchedPath,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
+pub(super) async fn door(api: &Arc<Api>, path: &MatchedPath, request: Request) -> Result<Request, ApiError> {
     let route = routes::find(request.method(), path.as_str()).ok_or(ApiError::Forbidden)?;
     let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
     trail.took(route.path);
     if route.access == Access::Public {
-        return Ok(next.run(request).await);
+        return Ok(request);
     }
-    let (caller, mut request) = identify(&api, route.access, request).await?;
+    let (caller, mut request) = identify(api, route.access, request).await?;
     if let Some(Principal::Staff(staff)) = &caller {
         trail.sent_by(staff.id);
     }
@@ -62,7 +55,7 @@ pub async fn door(
         api.limits.donor(donor, address)?;
     }
     request.extensions_mut().insert(Caller(caller));
-    Ok(next.run(request).await)
+    Ok(request)
 }
 
 /// Finds out who is asking. Where a credential is needed, one that is not good is an error, never nobody; where none is,

@@ -1,11 +1,10 @@
 //! Reads that are as new as the client asks: `?min_position=`, and the position every read is at.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use aggregates::recorded::Position;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method};
+use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -14,14 +13,11 @@ use super::{Api, layers};
 
 /// Holds a read back until the read models have applied what the client has seen already.
 pub(super) async fn fresh_enough(
-    State(api): State<Arc<Api>>,
-    path: MatchedPath,
+    api: &Api,
+    path: &MatchedPath,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return Ok(next.run(request).await);
-    }
     // What says how the desk is must not wait for it.
     let query = request.uri().query().filter(|_| path.as_str().starts_with("/api/v1/"));
     let wanted = min_position(query.unwrap_or_default())?;
@@ -29,7 +25,7 @@ pub(super) async fn fresh_enough(
     if let Some(position) = wanted {
         let arrived = api.freshness.reached_all(position, api.config.read_your_writes()).await;
         if !arrived {
-            return Err(not_arrived(&api, position).await);
+            return Err(not_arrived(api, position).await);
         }
     }
     // Taken before the rows are read: the answer is at least this new, unless the database lost some of it.

@@ -7,12 +7,10 @@
 //! A caller with a token shares keys with nobody. Those without share them with all the world, and the answer to a new
 //! query holds the token that opens it: so there the key itself must be a secret, too long to be guessed.
 
-use std::sync::Arc;
-
 use aggregates::ids::DonorId;
 use aggregates::recorded::Position;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -39,9 +37,9 @@ pub(super) struct Subject(pub DonorId);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fleeting;
 
-/// Answers a command that was carried out before as it was answered then.
-pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let is_command = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+/// Answers a command that was carried out before as it was answered then. Not for reads.
+pub(super) async fn once(api: &Api, request: Request, next: Next) -> Result<Response, ApiError> {
+    let is_command = *request.method() != Method::OPTIONS;
     // Log-ins and changes of accounts append nothing, and their bodies and answers hold secrets that are not to be kept.
     let path = request.uri().path();
     let is_kept = is_command && !path.starts_with("/api/v1/auth/") && !path.starts_with("/api/v1/users");
@@ -65,7 +63,7 @@ pub(super) async fn once(State(api): State<Arc<Api>>, request: Request, next: Ne
     let mut request = Request::from_parts(parts, Body::from(bytes));
     request.extensions_mut().insert(key.clone());
     let response = next.run(request).await;
-    remember(&api, &key, response).await
+    remember(api, &key, response).await
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -112,7 +110,7 @@ fn replay(remembered: RememberedAnswer, position: Option<Position>) -> Response 
 }
 
 /// Keeps the answer of a command that was carried out and is visible; one that is not visible yet is answered afresh.
-async fn remember(api: &Arc<Api>, key: &CommandKey, response: Response) -> Result<Response, ApiError> {
+async fn remember(api: &Api, key: &CommandKey, response: Response) -> Result<Response, ApiError> {
     let status = response.status();
     let is_fleeting = response.extensions().get::<Fleeting>().is_some();
     if !status.is_success() || status == StatusCode::ACCEPTED || is_fleeting {

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
+use tokio::time::timeout;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::errand::user_agent;
 use super::error::{ApiError, ErrorBody};
 use super::trail::{Outline, Trail};
-use super::{Api, routes};
+use super::{Api, auth, freshness, idempotency, routes};
 use crate::config::Config;
 use crate::network;
 
@@ -61,8 +62,12 @@ pub(super) async fn identify(State(api): State<Arc<Api>>, mut request: Request, 
         user_agent: user_agent(request.headers()),
     };
     let span = info_span!("request", id = %id, method = %request.method());
-    let started = Instant::now();
-    let response = next.run(request).instrument(span.clone()).await;
+    let (started, is_preflight) = (Instant::now(), request.method() == Method::OPTIONS);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if is_preflight && response.status() == StatusCode::OK {
+        // It has no body, as in the old system.
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
     let code = response.extensions().get::<ErrorBody>().map(|body| body.code);
     if let Some(noted) = trail.note(seen, response.status(), code, started.elapsed()) {
         api.recorder.note(noted);
@@ -128,25 +133,34 @@ pub(super) async fn spell(mut request: Request) -> Result<Request, ApiError> {
     Ok(request)
 }
 
-/// Gives up on a request that takes too long. What it asked for may still happen.
-pub(super) async fn time_limit(request: Request, next: Next) -> Result<Response, ApiError> {
-    let in_time = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
-    in_time.map_err(|elapsed| ApiError::Unavailable(Some(elapsed.into())))
+/// What happens around every handler: its request is counted and limited in time, passes the door, and is answered from
+/// what was kept or as late as the client asks. One layer does it all, because each copies everything inside it for every
+/// request.
+pub(super) async fn attend(State(api): State<Arc<Api>>, path: MatchedPath, request: Request, next: Next) -> Response {
+    let (started, method) = (Instant::now(), request.method().clone());
+    // What a request that takes too long asked for may still happen.
+    let response = match timeout(TIME_LIMIT, admitted(&api, &path, request, next)).await {
+        Ok(answered) => answered.into_response(),
+        Err(elapsed) => ApiError::Unavailable(Some(elapsed.into())).into_response(),
+    };
+    measure(&method, path.as_str(), response.status(), started.elapsed());
+    response
+}
+
+async fn admitted(api: &Arc<Api>, path: &MatchedPath, request: Request, next: Next) -> Result<Response, ApiError> {
+    let request = auth::door(api, path, request).await?;
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        freshness::fresh_enough(api, path, request, next).await
+    } else {
+        idempotency::once(api, request, next).await
+    }
 }
 
 /// Counts requests by route and how long they took.
-pub(super) async fn measure(path: MatchedPath, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
-    let response = next.run(request).await;
-    let labels = [
-        ("method", method.to_string()),
-        ("path", path.as_str().to_owned()),
-        ("status", response.status().as_u16().to_string()),
-    ];
+fn measure(method: &Method, path: &str, status: StatusCode, took: Duration) {
+    let labels = [("method", method.to_string()), ("path", path.to_owned()), ("status", status.as_u16().to_string())];
     counter!("http_requests_total", &labels).increment(1);
-    histogram!("http_request_seconds", &labels[..2]).record(started.elapsed().as_secs_f64());
-    response
+    histogram!("http_request_seconds", &labels[..2]).record(took.as_secs_f64());
 }
 
 /// Turns a panic into a plain 500; the panic hook has logged it.
@@ -177,16 +191,6 @@ pub(super) fn cors(config: &Config) -> CorsLayer {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::ETAG, header::RETRY_AFTER, POSITION.clone(), REPLAYED.clone(), REQUEST_ID.clone()])
         .max_age(Duration::from_hours(1))
-}
-
-/// Says that a preflight has no body, as the old system did.
-pub(super) async fn preflight(request: Request, next: Next) -> Response {
-    let is_preflight = request.method() == Method::OPTIONS;
-    let mut response = next.run(request).await;
-    if is_preflight && response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::NO_CONTENT;
-    }
-    response
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::middleware::{from_fn_with_state, map_request};
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::ReadPool;
 use tokio_util::sync::CancellationToken;
@@ -116,11 +116,7 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
     // A node that serves no API still says how it is.
     let (routes, feed) = if roles.api { (rest(), feed) } else { (health::routes(), Router::new()) };
     let rest = Router::from(routes)
-        .route_layer(from_fn_with_state(Arc::clone(&api), freshness::fresh_enough))
-        .route_layer(from_fn_with_state(Arc::clone(&api), idempotency::once))
-        .route_layer(from_fn_with_state(Arc::clone(&api), auth::door))
-        .route_layer(from_fn(layers::time_limit))
-        .route_layer(from_fn(layers::measure))
+        .route_layer(from_fn_with_state(Arc::clone(&api), layers::attend))
         .with_state(Arc::clone(&api));
     let served = rest
         .merge(openapi::pages(openapi(described)))
@@ -134,7 +130,6 @@ pub fn router(api: Arc<Api>, feed: Router, described: OpenApi) -> Router {
         .fallback_service(served)
         .layer(map_request(layers::spell))
         .layer(layers::cors(&api.config))
-        .layer(from_fn(layers::preflight))
         .layer(from_fn_with_state(api, layers::identify))
 }
 
