@@ -1,6 +1,6 @@
 //! Who listens on this node, and the one place that hands them what happened.
 //!
-//! A frame is written as JSON once and shared by everybody who hears it. Handing over never waits: each listener has a
+//! A frame is written as JSON once and shared by everybody who hears it; one that nobody hears is not written. Handing over never waits: each listener has a
 //! bounded queue, and one whose queue is full is let go with a reason, so that it resumes instead of missing something.
 //!
 //! The registry's lock also guards the position that was passed last: whoever joins learns exactly which facts will come
@@ -138,13 +138,11 @@ impl Hub {
 
     /// Hands a fact to everybody who may know it, and passes its position.
     pub fn deliver(&self, fact: &RecordedEvent) {
-        let telling = Telling::Fact(Arc::new(Fact::new(fact.clone())));
-        let delivery = |frame| Delivery { position: fact.position, text: text_of(&frame), telling: telling.clone() };
-        let deliveries = frames(fact).into_iter().map(|(room, frame)| (room, Arc::new(delivery(frame)))).collect();
         let mut registry = self.lock();
         if let Event::DonorQuery(DonorQueryEvent::QueryOpened { donor_id, session, .. }) = &fact.event {
             registry.follow_opened(fact.query, |donor| donor.owns(donor_id, *session), donor_id);
         }
+        let deliveries = registry.written(fact);
         registry.pass(fact.position, deliveries);
     }
 
@@ -227,6 +225,21 @@ impl Registry {
         for id in owners {
             self.enter_room(id, query);
         }
+    }
+
+    /// What a fact says, for every room that somebody is in.
+    fn written(&self, fact: &RecordedEvent) -> Vec<(Room, Arc<Delivery>)> {
+        if self.listeners.is_empty() {
+            return Vec::new();
+        }
+        let telling = Telling::Fact(Arc::new(Fact::new(fact.clone())));
+        let delivery = |frame| Delivery { position: fact.position, text: text_of(&frame), telling: telling.clone() };
+        let is_heard = |room: &Room| match room {
+            Room::Staff | Room::Member(_) => !self.staff.is_empty(),
+            Room::Query(query) => self.rooms.contains_key(query),
+        };
+        let heard = frames(fact).into_iter().filter(|(room, _)| is_heard(room));
+        heard.map(|(room, frame)| (room, Arc::new(delivery(frame)))).collect()
     }
 
     fn pass(&mut self, position: Position, deliveries: Vec<(Room, Arc<Delivery>)>) {
