@@ -6,7 +6,6 @@
 //! itself, a little later than a feed would have told, and so it does while a feed repeats what was read long ago, because
 //! the stream is being refilled: what is new stands behind all of that.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use aggregates::recorded::{Position, StoredEvent};
 use metrics::counter;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use crate::bus::{Bus, BusError, Delivery, Feed, Link, Scope};
@@ -45,8 +45,8 @@ pub struct Tail {
     /// The log has facts up to here that may not have been handed out.
     goal: Position,
     live: Live,
-    /// Whether the feed tells what was seen long ago.
-    is_stale: bool,
+    /// Until when the feed is not trusted, because it told what was seen long ago.
+    stale_until: Instant,
     check_at: Instant,
     checked_at: Instant,
     link: watch::Receiver<Link>,
@@ -54,8 +54,11 @@ pub struct Tail {
 }
 
 enum Live {
-    Closed { retry_at: Instant },
-    Opening(Pin<Box<dyn Future<Output = Result<Box<Feed>, BusError>> + Send>>),
+    Closed {
+        retry_at: Instant,
+    },
+    /// A task of its own: the readers of a node open their feeds one after the other, and none may wait for one that is busy.
+    Opening(AbortOnDropHandle<Result<Box<Feed>, BusError>>),
     Open(Box<Feed>),
 }
 
@@ -77,7 +80,7 @@ impl Tail {
             seen: after,
             goal: after,
             live: Live::Closed { retry_at: now },
-            is_stale: false,
+            stale_until: now,
             check_at: now,
             checked_at: now,
             link: bus.link(),
@@ -155,8 +158,7 @@ impl Tail {
                 Vec::new()
             }
             Woken::Retry => {
-                let (bus, scope) = (self.bus.clone(), self.scope);
-                self.live = Live::Opening(Box::pin(async move { bus.open_feed(scope).await.map(Box::new) }));
+                self.open();
                 Vec::new()
             }
             Woken::Look => Vec::new(),
@@ -168,18 +170,20 @@ impl Tail {
     }
 
     async fn wait(&mut self) -> Woken {
-        let Self { live, link, appended, check_at, is_stale, .. } = self;
+        let is_stale = self.is_stale();
+        let Self { live, link, appended, check_at, .. } = self;
         match live {
             Live::Open(feed) => tokio::select! {
                 biased;
                 // Before the feed, which has no pause if it is stale.
-                () = sleep_until(*check_at), if *is_stale => Woken::Look,
-                Ok(()) = appended.changed(), if *is_stale => Woken::Appended,
+                () = sleep_until(*check_at), if is_stale => Woken::Look,
+                Ok(()) = appended.changed(), if is_stale => Woken::Appended,
                 delivery = feed.next() => delivery.map_or(Woken::Ended, Woken::Delivered),
                 () = sleep_until(*check_at) => Woken::Look,
             },
             Live::Opening(opening) => tokio::select! {
-                opened = opening => Woken::Opened(opened),
+                // One that panicked is like one that has only just begun and ended.
+                opened = opening => opened.map_or(Woken::Ended, Woken::Opened),
                 Ok(()) = appended.changed() => Woken::Appended,
                 () = sleep_until(*check_at) => Woken::Look,
             },
@@ -203,7 +207,7 @@ impl Tail {
     /// Takes a fact and whatever has arrived behind it.
     fn drain(&mut self, first: Delivery, max: usize) -> Vec<StoredEvent> {
         let mut batch = Vec::new();
-        if !self.is_stale {
+        if !self.is_stale() {
             self.trust();
         }
         let mut next = Some(first);
@@ -236,7 +240,8 @@ impl Tail {
         };
         if position <= self.seen {
             counter!("tail_duplicates_total").increment(1);
-            self.is_stale = self.seen.0 - position.0 > FAR_BEHIND;
+            let is_far = self.seen.0 - position.0 > FAR_BEHIND;
+            self.stale_until = Instant::now() + if is_far { CHECK_LIVE } else { Duration::ZERO };
             return true;
         }
         let previous = match self.scope {
@@ -246,7 +251,7 @@ impl Tail {
         match event {
             Some(event) if previous <= self.seen && event.position == position && self.wants(&event) => {
                 self.seen = event.position;
-                self.is_stale = false;
+                self.stale_until = self.checked_at;
                 batch.push(Arc::unwrap_or_clone(event));
                 true
             }
@@ -258,9 +263,20 @@ impl Tail {
         }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the task ends with the tail, or before")]
+    fn open(&mut self) {
+        let (bus, scope) = (self.bus.clone(), self.scope);
+        let opening = tokio::spawn(async move { bus.open_feed(scope).await.map(Box::new) });
+        self.live = Live::Opening(AbortOnDropHandle::new(opening));
+    }
+
+    fn is_stale(&self) -> bool {
+        Instant::now() < self.stale_until
+    }
+
     fn close(&mut self, pause: Duration) {
         self.live = Live::Closed { retry_at: Instant::now() + pause };
-        self.is_stale = false;
+        self.stale_until = self.checked_at;
     }
 
     /// Whether a fact is in scope: somebody may repeat a genuine one under the subject of another partition.
@@ -282,7 +298,7 @@ impl Tail {
 
     /// Puts the next look into the log off for as long as the feed can be trusted.
     fn trust(&mut self) {
-        let is_told = matches!(self.live, Live::Open(_)) && !self.is_stale;
+        let is_told = matches!(self.live, Live::Open(_)) && !self.is_stale();
         let patience = if is_told { CHECK_LIVE } else { CHECK_ALONE };
         self.check_at = Instant::now() + patience;
     }

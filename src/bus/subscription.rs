@@ -28,6 +28,7 @@ pub(super) struct Subscription {
     subscriber: Subscriber,
     link: watch::Receiver<Link>,
     silence: Pin<Box<Sleep>>,
+    is_over: bool,
 }
 
 impl Bus {
@@ -65,14 +66,14 @@ impl Bus {
         same("idle_heartbeat", format!("{HEARTBEAT:?}"), format!("{:?}", found.idle_heartbeat))?;
         same("flow_control", config.flow_control.to_string(), found.flow_control.to_string())?;
         let silence = Box::pin(tokio::time::sleep(SILENCE));
-        Ok(Subscription { client: self.client.clone(), subscriber, link, silence })
+        Ok(Subscription { client: self.client.clone(), subscriber, link, silence, is_over: false })
     }
 }
 
 impl Subscription {
     /// The next message; `None` when the subscription is over. Can be dropped and called again without losing anything.
     pub(super) async fn next(&mut self) -> Option<Message> {
-        loop {
+        while !self.is_over {
             let message = tokio::select! {
                 biased;
                 message = self.subscriber.next() => message?,
@@ -84,6 +85,7 @@ impl Subscription {
                 return message;
             }
         }
+        None
     }
 
     /// The next message if it has arrived already.
@@ -97,14 +99,17 @@ impl Subscription {
     }
 
     /// Goes on over the server's bookkeeping; stops at a message of the stream, or without one at the end.
-    fn hear(&self, message: Message) -> ControlFlow<Option<Message>> {
+    fn hear(&mut self, message: Message) -> ControlFlow<Option<Message>> {
         match message.status {
             None => ControlFlow::Break(Some(message)),
             Some(StatusCode::IDLE_HEARTBEAT) => {
                 self.let_flow(&message);
                 ControlFlow::Continue(())
             }
-            Some(_) => ControlFlow::Break(None),
+            Some(_) => {
+                self.is_over = true;
+                ControlFlow::Break(None)
+            }
         }
     }
 
