@@ -37,13 +37,14 @@ pub(super) struct Subject(pub DonorId);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fleeting;
 
-/// Answers a command that was carried out before as it was answered then. Not for reads.
-pub(super) async fn once(api: &Api, request: Request, next: Next) -> Result<Response, ApiError> {
-    let is_command = *request.method() != Method::OPTIONS;
+/// Answers a command that was carried out before under its key as it was answered then. Not for reads.
+pub(super) async fn once(api: &Api, key: Option<String>, request: Request, next: Next) -> Result<Response, ApiError> {
     // Log-ins and changes of accounts append nothing, and their bodies and answers hold secrets that are not to be kept.
     let path = request.uri().path();
-    let is_kept = is_command && !path.starts_with("/api/v1/auth/") && !path.starts_with("/api/v1/users");
-    let Some(key) = key_of(request.headers())?.filter(|_| is_kept) else { return Ok(next.run(request).await) };
+    let is_kept = *request.method() != Method::OPTIONS
+        && !path.starts_with("/api/v1/auth/")
+        && !path.starts_with("/api/v1/users");
+    let Some(key) = key.filter(|_| is_kept) else { return Ok(next.run(request).await) };
     let is_known = request.extensions().get::<Caller>().is_some_and(|caller| caller.0.is_some());
     if !is_known && key.len() < SHORTEST_ANONYMOUS_KEY {
         let message =
@@ -66,7 +67,8 @@ pub(super) async fn once(api: &Api, request: Request, next: Next) -> Result<Resp
     remember(api, &key, response).await
 }
 
-fn key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+/// The client's key, if it sent one. A key that makes no sense is refused on reads too.
+pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(&layers::IDEMPOTENCY_KEY) else { return Ok(None) };
     let is_visible = |byte: &u8| byte.is_ascii_graphic();
     let bytes = value.as_bytes();

@@ -149,10 +149,11 @@ pub(super) async fn attend(State(api): State<Arc<Api>>, path: MatchedPath, reque
 
 async fn admitted(api: &Arc<Api>, path: &MatchedPath, request: Request, next: Next) -> Result<Response, ApiError> {
     let request = auth::door(api, path, request).await?;
+    let key = idempotency::key_of(request.headers())?;
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         freshness::fresh_enough(api, path, request, next).await
     } else {
-        idempotency::once(api, request, next).await
+        idempotency::once(api, key, request, next).await
     }
 }
 

@@ -74,9 +74,19 @@ async fn keys_of_different_people_never_meet() {
         let request = request.header("Idempotency-Key", "same").json(&json!({ "content": content }));
         assert_eq!(*client.send(request).await.expect(201).at("/data/content"), content);
     }
-    let long = ada.request(Method::POST, &format!("/api/v1/messages/admin/{id}"));
-    let long = long.header("Idempotency-Key", "x".repeat(256)).json(&json!({ "content": "Hi" }));
-    ada.send(long).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_key_that_makes_no_sense_is_refused() {
+    let desk = desk().await;
+    let ada = desk.staff("ada").await;
+    let (_, id) = desk.donor("d-1").await;
+    let post = ada.request(Method::POST, &format!("/api/v1/messages/admin/{id}")).json(&json!({ "content": "Hi" }));
+    let get = ada.request(Method::GET, &format!("/api/v1/messages/query/{id}"));
+    for request in [post, get] {
+        let refused = ada.send(request.header("Idempotency-Key", "x".repeat(256))).await.expect(400);
+        assert_eq!(*refused.at("/code"), "malformed_idempotency_key");
+    }
 }
 
 #[tokio::test]
