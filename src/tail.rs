@@ -45,8 +45,8 @@ pub struct Tail {
     /// The log has facts up to here that may not have been handed out.
     goal: Position,
     live: Live,
-    /// Until when the feed is not trusted, because it told what was seen long ago.
-    stale_until: Instant,
+    /// Until when the feed is not trusted, if it told what was seen long ago.
+    stale_until: Option<Instant>,
     check_at: Instant,
     checked_at: Instant,
     link: watch::Receiver<Link>,
@@ -80,7 +80,7 @@ impl Tail {
             seen: after,
             goal: after,
             live: Live::Closed { retry_at: now },
-            stale_until: now,
+            stale_until: None,
             check_at: now,
             checked_at: now,
             link: bus.link(),
@@ -241,7 +241,7 @@ impl Tail {
         if position <= self.seen {
             counter!("tail_duplicates_total").increment(1);
             let is_far = self.seen.0 - position.0 > FAR_BEHIND;
-            self.stale_until = Instant::now() + if is_far { CHECK_LIVE } else { Duration::ZERO };
+            self.stale_until = is_far.then(|| Instant::now() + CHECK_LIVE);
             return true;
         }
         let previous = match self.scope {
@@ -251,7 +251,7 @@ impl Tail {
         match event {
             Some(event) if previous <= self.seen && event.position == position && self.wants(&event) => {
                 self.seen = event.position;
-                self.stale_until = self.checked_at;
+                self.stale_until = None;
                 batch.push(Arc::unwrap_or_clone(event));
                 true
             }
@@ -271,12 +271,12 @@ impl Tail {
     }
 
     fn is_stale(&self) -> bool {
-        Instant::now() < self.stale_until
+        self.stale_until.is_some_and(|until| Instant::now() < until)
     }
 
     fn close(&mut self, pause: Duration) {
         self.live = Live::Closed { retry_at: Instant::now() + pause };
-        self.stale_until = self.checked_at;
+        self.stale_until = None;
     }
 
     /// Whether a fact is in scope: somebody may repeat a genuine one under the subject of another partition.
