@@ -1,9 +1,12 @@
 //! The readers of a node hear one subscription together: each what it asked for, and none waits for another.
 
+use std::time::Duration;
+
 use aggregates::recorded::{Partition, Position};
 use futures_util::future::try_join_all;
 use proof_concierge::bus::{Bus, Delivery, Feed, Scope};
 use proof_concierge::relay;
+use proof_concierge::tail::Tail;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -91,6 +94,22 @@ async fn a_reader_that_falls_behind_is_told_and_holds_nobody_up() {
     let (heard, missed) = hear_through(&mut slow, last).await;
     assert_eq!(missed, 1);
     assert!(heard.len() < usize::try_from(TOO_MANY).unwrap() && heard.is_sorted(), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_are_busy_keep_nobody_from_opening_a_feed() {
+    let desk = desk().await;
+    start_relay(&desk).await;
+    let mut busy = Vec::new();
+    for turn in 0..100 {
+        let mut tail = Tail::start(desk.log.clone(), desk.bus.clone(), Scope::All, desk.log.head().await.unwrap());
+        // Wherever in opening its feed it is by then, it has other things to do from now on.
+        let moment = Duration::from_micros(50 * turn);
+        assert!(timeout(moment, tail.next_batch(1)).await.is_err(), "nothing happens");
+        busy.push(tail);
+        let feed = timeout(LIMIT, desk.bus.open_feed(Scope::All)).await;
+        drop(feed.expect("its turn comes").unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
