@@ -1,7 +1,8 @@
 //! Who listens on this node, and the one place that hands them what happened.
 //!
-//! A frame is written as JSON once and shared by everybody who hears it; one that nobody hears is not written. Handing over never waits: each listener has a
-//! bounded queue, and one whose queue is full is let go with a reason, so that it resumes instead of missing something.
+//! A frame is written as JSON once and shared by everybody who hears it; one that nobody hears is not written. Handing over
+//! never waits: each listener has a bounded queue, and one whose queue is full is let go with a reason, so that it resumes
+//! instead of missing something.
 //!
 //! The registry's lock also guards the position that was passed last: whoever joins learns exactly which facts will come
 //! to the queue and which have to be read from the log. No fact is in both gaps.
