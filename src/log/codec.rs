@@ -34,7 +34,7 @@ const KEY_LIFETIME: Duration = Duration::from_mins(5);
 pub(super) struct Codec {
     pool: PgPool,
     master: Arc<XChaCha20Poly1305>,
-    by_id: Cache<Uuid, Option<DataKey>>,
+    by_id: Cache<Uuid, Known>,
     by_donor: Cache<DonorId, DataKey>,
     stored: Grouped<DonorId, StoredKey>,
 }
@@ -49,8 +49,19 @@ pub(super) struct DataKey {
     cipher: Arc<XChaCha20Poly1305>,
 }
 
-/// Data keys by id; `None` for one that was destroyed.
-pub(super) type Keys = HashMap<Uuid, Option<DataKey>>;
+/// What is known of a data key.
+#[derive(Clone)]
+pub(super) enum Known {
+    /// It is there.
+    Key(DataKey),
+    /// It was destroyed.
+    Destroyed,
+    /// It is there, but does not open under the master key. Not kept in memory: it may be mended.
+    Unopened,
+}
+
+/// Data keys by id.
+pub(super) type Keys = HashMap<Uuid, Known>;
 
 /// A data key that has to be stored together with the first fact it seals.
 #[derive(Clone, Debug)]
@@ -112,7 +123,7 @@ impl Codec {
     /// Remembers a key that is known to be stored.
     pub(super) fn learn(&self, donor: &DonorId, key: &DataKey) {
         self.by_donor.insert(donor.clone(), key.clone());
-        self.by_id.insert(key.id, Some(key.clone()));
+        self.by_id.insert(key.id, Known::Key(key.clone()));
     }
 
     /// Replaces every known personal value in a payload by a sealed box.
@@ -142,7 +153,7 @@ impl Codec {
 
     /// Looks keys up, those that are not in memory all at once.
     pub(super) async fn keys(&self, ids: impl IntoIterator<Item = Uuid>) -> Result<Keys, LogError> {
-        let mut keys: Keys = ids.into_iter().map(|id| (id, None)).collect();
+        let mut keys: Keys = ids.into_iter().map(|id| (id, Known::Destroyed)).collect();
         let mut missing = Vec::new();
         for (id, key) in &mut keys {
             match self.by_id.get(id) {
@@ -159,10 +170,12 @@ impl Codec {
                 .fetch_all(&self.pool)
                 .await?;
         for (id, donor, wrapped) in stored {
-            keys.insert(id, Some(self.unwrap_key(id, &donor, &wrapped)?));
+            keys.insert(id, self.unwrap_key(id, &donor, &wrapped).map_or(Known::Unopened, Known::Key));
         }
         for id in missing {
-            self.by_id.insert(id, keys.get(&id).cloned().flatten());
+            if let Some(known @ (Known::Key(_) | Known::Destroyed)) = keys.get(&id) {
+                self.by_id.insert(id, known.clone());
+            }
         }
         Ok(keys)
     }
@@ -173,11 +186,14 @@ impl Codec {
         walk(payload, &mut String::new(), &mut |map, path| {
             let Some(sealed) = map.remove("$sealed") else { return };
             match sealed_key(&sealed).and_then(|id| keys.get(&id)) {
-                Some(Some(key)) => match open_box(key, &sealed, &place.context(path)) {
+                Some(Known::Key(key)) => match open_box(key, &sealed, &place.context(path)) {
                     Some(value) => drop(map.insert("$personal".to_owned(), value)),
                     None => failure = Some(format!("sealed text at {path} does not open")),
                 },
-                Some(None) => drop(map.insert("$erased".to_owned(), Value::Bool(true))),
+                Some(Known::Destroyed) => drop(map.insert("$erased".to_owned(), Value::Bool(true))),
+                Some(Known::Unopened) => {
+                    failure = Some(format!("the key of sealed text at {path} does not open under the master key"));
+                }
                 None => failure = Some(format!("sealed text at {path} names no key")),
             }
         });
@@ -207,9 +223,10 @@ impl Codec {
     ) -> Result<Option<Vec<u8>>, LogError> {
         let cipher = match key {
             None => self.master.clone(),
-            Some(id) => match self.keys([id]).await?.remove(&id).flatten() {
-                Some(key) => key.cipher,
-                None => return Ok(None),
+            Some(id) => match self.keys([id]).await?.remove(&id) {
+                Some(Known::Key(key)) => key.cipher,
+                Some(Known::Unopened) => return Err(LogError::WrongMasterKey),
+                Some(Known::Destroyed) | None => return Ok(None),
             },
         };
         Ok(open_bytes(&cipher, sealed, context))

@@ -130,21 +130,12 @@ impl Lane {
         (events, unreadable)
     }
 
-    /// Opens facts as soon as their keys can be looked up. A key that does not open under the master key spoils the look-up
-    /// for all, so they are then opened one by one: waiting would not help, and would stop every partition.
+    /// Opens facts as soon as their keys can be looked up.
     async fn open_patiently(&self, batch: &[StoredEvent]) -> Vec<Result<RecordedEvent, LogError>> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.log.open_fresh(batch).await {
                 Ok(opened) => return opened,
-                Err(LogError::WrongMasterKey) if batch.len() == 1 => return vec![Err(LogError::WrongMasterKey)],
-                Err(LogError::WrongMasterKey) => {
-                    let mut opened = Vec::with_capacity(batch.len());
-                    for fact in batch {
-                        opened.extend(Box::pin(self.open_patiently(std::slice::from_ref(fact))).await);
-                    }
-                    return opened;
-                }
                 Err(error) => warn!(%error, "Cannot open facts now; trying again"),
             }
             sleep(pause).await;

@@ -44,6 +44,23 @@ async fn without_its_key_the_fact_stands_and_the_text_is_gone() {
 }
 
 #[tokio::test]
+async fn a_key_that_does_not_open_spoils_only_what_it_sealed() {
+    let database = database().await;
+    let log = node::log(&database);
+    for query in [17, 18] {
+        log.append(facts(query, 0, [opened()])).await.unwrap();
+    }
+    let spoil = "update donor_keys set wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1)
+                 where donor_id = 'donor-17'";
+    database.pool.execute(spoil).await.unwrap();
+    let log = node::log(&database);
+    let stored = log.read_after(Position::START, 2).await.unwrap();
+    let opened = log.open_all(&stored).await.unwrap();
+    let [Err(spoilt), Ok(_)] = &opened[..] else { panic!("{opened:?}") };
+    assert!(spoilt.to_string().contains("master key"), "{spoilt}");
+}
+
+#[tokio::test]
 async fn a_box_cannot_be_moved_to_another_place() {
     let database = database().await;
     let log = node::log(&database);
