@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use chat::Said;
 
-use crate::log::{Append, AppendError, CommandKey, Loaded, Log, LogError, Logged, StreamAppend};
+use crate::log::{Append, AppendError, Appended, CommandKey, Loaded, Log, LogError, Logged, StreamAppend};
 
 /// How often a command is decided again after another node changed the query.
 const ATTEMPTS: u32 = 5;
@@ -222,9 +222,9 @@ impl Dispatcher {
             && let DonorQuery::Open(open) = &*loaded.state
             && let Some(call) = &open.call
         {
-            self.log.forget::<CallSession>(call.id);
+            self.log.forget(CallSession::stream(call.id));
         }
-        self.log.forget::<DonorQuery>(id);
+        self.log.forget(DonorQuery::stream(id));
     }
 
     /// Carries out a command on a call session alone. Answers the position of the session's last fact.
@@ -246,13 +246,10 @@ impl Dispatcher {
             let append = in_context(vec![decision.to_append(query)], subject.clone(), context);
             match self.log.append(append).await {
                 Ok(appended) => {
-                    decision.keep(&self.log, appended.replayed);
+                    decision.keep(&self.log, &appended);
                     return Ok(last_position(&appended.events));
                 }
-                Err(AppendError::Conflict(_)) => {
-                    self.log.forget::<CallSession>(id);
-                    back_off(attempt).await;
-                }
+                Err(AppendError::Conflict(_)) => back_off(attempt).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -275,7 +272,7 @@ impl Dispatcher {
         let hot = self.log.load::<DonorQuery>(id).await?;
         let Some(wanted) = if_match.filter(|wanted| *wanted != hot.version) else { return Ok(hot) };
         // Another node may have moved on: memory is only believed when the log agrees.
-        self.log.forget::<DonorQuery>(id);
+        self.log.forget(DonorQuery::stream(id));
         let fresh = self.log.load::<DonorQuery>(id).await?;
         if fresh.version == wanted { Ok(fresh) } else { Err(DispatchError::VersionMismatch { current: fresh.version }) }
     }
@@ -311,26 +308,17 @@ impl Dispatcher {
         streams.extend(calls.iter().map(|call| call.to_append(id)));
         match self.log.append(in_context(streams, subject, context)).await {
             Ok(appended) => {
-                let outcome = Outcome {
-                    position: last_position(&appended.events),
-                    version: decision.before + i64::try_from(decision.events.len()).unwrap_or_default(),
-                    state: Arc::new(decision.state.clone()),
-                    events: appended.events,
-                    replayed: appended.replayed,
-                };
-                decision.keep(&self.log, appended.replayed);
+                let version = decision.before + i64::try_from(decision.events.len()).unwrap_or_default();
+                let state = Arc::new(decision.state.clone());
+                decision.keep(&self.log, &appended);
                 for call in calls {
-                    call.keep(&self.log, appended.replayed);
+                    call.keep(&self.log, &appended);
                 }
-                if appended.replayed { self.as_it_was(outcome).await } else { Ok(outcome) }
+                let Appended { events, replayed } = appended;
+                let outcome = Outcome { position: last_position(&events), version, state, events, replayed };
+                if replayed { self.as_it_was(outcome).await } else { Ok(outcome) }
             }
-            Err(AppendError::Conflict(_)) => {
-                self.log.forget::<DonorQuery>(id);
-                for call in &calls {
-                    self.log.forget::<CallSession>(call.id);
-                }
-                Err(AttemptError::Stale)
-            }
+            Err(AppendError::Conflict(_)) => Err(AttemptError::Stale),
             Err(error) => Err(AttemptError::Failed(error.into())),
         }
     }
@@ -404,9 +392,8 @@ impl<A: Logged> Decision<A> {
     }
 
     /// Keeps the state that was reached, unless the facts were not written this time.
-    fn keep(self, log: &Log, replayed: bool) {
-        if replayed {
-            log.forget::<A>(self.id);
+    fn keep(self, log: &Log, appended: &Appended) {
+        if appended.replayed {
             return;
         }
         let appended = i64::try_from(self.events.len()).unwrap_or_default();

@@ -39,13 +39,10 @@ impl Dispatcher {
             let append = in_context(vec![decision.to_append(chat.place())], members.subject(), context);
             match self.log.append(append).await {
                 Ok(appended) => {
-                    decision.keep(&self.log, appended.replayed);
+                    decision.keep(&self.log, &appended);
                     return Ok(Said::of(members, appended));
                 }
-                Err(AppendError::Conflict(_) | AppendError::Claimed { .. }) => {
-                    self.log.forget::<StaffChat>(chat);
-                    back_off(attempt).await;
-                }
+                Err(AppendError::Conflict(_) | AppendError::Claimed { .. }) => back_off(attempt).await,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,7 +1,7 @@
 //! From decided facts to rows: seal, digest, hand to the writer, and give back what was recorded.
 
 use aggregates::policy::{self, ClaimChange};
-use aggregates::recorded::{Event, Position, RecordedEvent, StoredEvent};
+use aggregates::recorded::{Event, Position, RecordedEvent, StoredEvent, StreamId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use serde_json::value::to_raw_value;
@@ -16,6 +16,7 @@ impl Log {
     /// Appends facts of one or more streams in one transaction. Answers when they are durable.
     ///
     /// A command whose [`super::CommandKey`] was carried out before writes nothing and gives back the facts of that time.
+    /// Unless the facts were written now, and whoever asked is told so, memory knows nothing of the streams afterwards.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let claims = claims(&append);
         self.append_with(append, claims).await
@@ -39,8 +40,10 @@ impl Log {
             key: append.key.clone(),
             new_key,
         };
+        let mut under_way = UnderWay::new(self, &append);
         match self.inner.writer.write(job).await? {
             Written::Recorded { first, at } => {
+                under_way.streams.clear();
                 self.inner.codec.learn(&append.subject, &key);
                 let events = recorded(append, &event_ids, first, at);
                 self.inner.fresh.keep(&events);
@@ -60,6 +63,27 @@ impl Log {
             events.push(self.open(&stored).await?);
         }
         Ok(events)
+    }
+}
+
+/// The streams of an append that is on its way. Whoever asked may go away meanwhile and not hear that it was carried out;
+/// then nobody corrects what memory knew before, such as that there is no such query.
+struct UnderWay<'a> {
+    log: &'a Log,
+    streams: Vec<StreamId>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(log: &'a Log, append: &Append) -> Self {
+        Self { log, streams: append.streams.iter().map(|stream| stream.stream).collect() }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        for stream in self.streams.drain(..) {
+            self.log.forget(stream);
+        }
     }
 }
 

@@ -74,6 +74,14 @@ impl Caches {
     pub(super) fn new(capacity: u64) -> Self {
         Self { queries: hot(capacity).build(), calls: hot(capacity).build(), chats: hot(capacity).build() }
     }
+
+    fn forget(&self, stream: &StreamId) {
+        match stream {
+            StreamId::DonorQuery(_) => self.queries.invalidate(stream),
+            StreamId::CallSession(_) => self.calls.invalidate(stream),
+            StreamId::StaffChat(_) => self.chats.invalidate(stream),
+        }
+    }
 }
 
 impl Logged for DonorQuery {
@@ -235,9 +243,9 @@ impl Log {
         A::cache(&self.inner.caches).insert(A::stream(id), Loaded { state: Arc::default(), version: 0 });
     }
 
-    /// Forgets what memory knows of an aggregate, so that the next load reads the log.
-    pub fn forget<A: Logged>(&self, id: A::Id) {
-        A::cache(&self.inner.caches).invalidate(&A::stream(id));
+    /// Forgets what memory knows of a stream, so that the next load reads the log.
+    pub fn forget(&self, stream: StreamId) {
+        self.inner.caches.forget(&stream);
     }
 
     /// The aggregate from its last snapshot, if there is a usable one, and the facts after it.

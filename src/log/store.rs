@@ -56,7 +56,7 @@ impl<A: Logged + Clone> EventStore<A> for Log {
             key: None,
         };
         let appended = self.append(append).await;
-        self.forget::<A>(context.id);
+        self.forget(stream);
         match appended {
             Ok(appended) => Ok(appended.events.into_iter().filter_map(envelope).collect()),
             Err(AppendError::Conflict(_) | AppendError::Claimed { .. }) => Err(AggregateError::AggregateConflict),

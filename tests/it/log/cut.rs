@@ -1,9 +1,9 @@
-//! A connection that is cut while the server goes on: the writer finds out what became of its facts, and says so.
+//! A connection that is cut, or says nothing any more, while the server goes on: the writer finds out what became of its
+//! facts, and says so.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aggregates::recorded::Position;
@@ -13,40 +13,53 @@ use proof_concierge::log::Log;
 use sqlx::{Executor, PgPool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use super::facts;
 use crate::support::database::{TestDatabase, database};
 use crate::support::eventually::eventually;
 use crate::support::node;
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// Longer than the writer takes until it gives up on an answer.
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 
-/// Stands between a node and PostgreSQL and loses the answer to the next thing that is said after [`Self::cut_next`].
+/// Stands between a node and PostgreSQL and loses the answer to the next thing that is said after [`Self::lose_next`].
 struct Proxy {
     address: SocketAddr,
-    armed: Arc<AtomicBool>,
+    next: Next,
+}
+
+/// What happens to the next answer.
+type Next = Arc<Mutex<Option<Loss>>>;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Loss {
+    /// The connection ends, for the client alone.
+    Cut,
+    /// Nothing ends, and nothing more is heard.
+    Silence,
 }
 
 impl Proxy {
     async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let armed = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&armed);
+        let next = Next::default();
+        let seen = Arc::clone(&next);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(carry(client, server, Arc::clone(&seen)));
             }
         });
-        Self { address, armed }
+        Self { address, next }
     }
 
-    fn cut_next(&self) {
-        self.armed.store(true, Ordering::SeqCst);
+    fn lose_next(&self, loss: Loss) {
+        *self.next.lock().unwrap() = Some(loss);
     }
 }
 
-async fn carry(mut client: TcpStream, server: SocketAddr, armed: Arc<AtomicBool>) -> io::Result<()> {
+async fn carry(mut client: TcpStream, server: SocketAddr, next: Next) -> io::Result<()> {
     let mut server = TcpStream::connect(server).await?;
     let (mut said, mut told) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
@@ -57,10 +70,12 @@ async fn carry(mut client: TcpStream, server: SocketAddr, armed: Arc<AtomicBool>
                 if said.is_empty() {
                     return Ok(());
                 }
-                if armed.swap(false, Ordering::SeqCst) {
+                let loss = next.lock().unwrap().take();
+                if let Some(loss) = loss {
                     // The server believes that somebody still listens; the client hears no more.
-                    drop(client);
+                    let client = Some(client).filter(|_| loss == Loss::Silence);
                     copy(&mut server, &mut sink()).await?;
+                    drop(client);
                     return Ok(());
                 }
             }
@@ -87,7 +102,7 @@ async fn log_behind_proxy(database: &TestDatabase) -> (Log, Proxy) {
     (log, proxy)
 }
 
-async fn waiting_at_the_fence(pool: &PgPool) -> i64 {
+pub(super) async fn waiting_at_the_fence(pool: &PgPool) -> i64 {
     let waiting = "select count(*) from pg_locks where locktype = 'advisory' and objid = 5005 and not granted \
                    and database = (select oid from pg_database where datname = current_database())";
     sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap()
@@ -97,8 +112,18 @@ async fn waiting_at_the_fence(pool: &PgPool) -> i64 {
 async fn facts_whose_answer_was_lost_are_written_once_and_acknowledged() {
     let database = database().await;
     let (log, proxy) = log_behind_proxy(&database).await;
-    proxy.cut_next();
+    proxy.lose_next(Loss::Cut);
     let appended = log.append(facts(17, 1, [accepted_by(&ada())])).await.unwrap();
+    assert_eq!(appended.events[0].position, Position(2));
+    assert_eq!(log.read_after(Position::START, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_database_that_says_nothing_any_more_is_asked_anew() {
+    let database = database().await;
+    let (log, proxy) = log_behind_proxy(&database).await;
+    proxy.lose_next(Loss::Silence);
+    let appended = timeout(LIMIT, log.append(facts(17, 1, [accepted_by(&ada())]))).await.unwrap().unwrap();
     assert_eq!(appended.events[0].position, Position(2));
     assert_eq!(log.read_after(Position::START, 10).await.unwrap().len(), 2);
 }
@@ -109,7 +134,7 @@ async fn facts_that_were_still_waiting_when_the_connection_broke_are_written_onc
     let (log, proxy) = log_behind_proxy(&database).await;
     let mut stranger = database.pool.begin().await.unwrap();
     stranger.execute("select pg_advisory_xact_lock(5005)").await.unwrap();
-    proxy.cut_next();
+    proxy.lose_next(Loss::Cut);
     let writer = log.clone();
     let append = tokio::spawn(async move { writer.append(facts(17, 1, [accepted_by(&ada())])).await });
     // The first try and, since nobody knows what became of it, the second stand at the fence.

@@ -2,6 +2,7 @@
 
 mod append;
 mod cut;
+mod gone;
 mod order;
 mod sealed;
 mod state;
