@@ -33,6 +33,7 @@ impl Log {
         let (key, new_key) = self.inner.codec.key_of(&append.subject).await.map_err(AppendError::Unavailable)?;
         let rows = rows(&append, &key).map_err(AppendError::Unavailable)?;
         let event_ids: Vec<Uuid> = rows.iter().map(|row| row.event.event_id).collect();
+        let is_new = new_key.is_some();
         let job = Job {
             checks: append.streams.iter().map(|stream| (stream.stream, stream.expected)).collect(),
             rows,
@@ -44,7 +45,10 @@ impl Log {
         match self.inner.writer.write(job).await? {
             Written::Recorded { first, at } => {
                 under_way.streams.clear();
-                self.inner.codec.learn(&append.subject, &key);
+                // Only then: a key that was looked up is used no longer than it may be, however often.
+                if is_new {
+                    self.inner.codec.learn(&append.subject, &key);
+                }
                 let events = recorded(append, &event_ids, first, at);
                 self.inner.fresh.keep(&events);
                 Ok(Appended { events, replayed: false })
