@@ -1,5 +1,6 @@
 //! How connections to PostgreSQL are made: always as the service's role, which may append facts but never change them.
 
+use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
+use tokio::time::timeout;
 
 use crate::config::{Config, Secret};
 
@@ -83,6 +85,15 @@ fn pool_options(size: u32) -> PgPoolOptions {
         .acquire_timeout(Duration::from_secs(2))
         .max_lifetime(Duration::from_mins(10))
         .test_before_acquire(false)
+}
+
+/// What PostgreSQL answers within a time. One that vanished without a word, or a network that did, would be waited for for
+/// ever: whoever waits for an answer owes nothing, so nothing of TCP times out.
+///
+/// # Errors
+/// Those of the question, and [`io::ErrorKind::TimedOut`]. What was asked may still happen; its connection is of no use.
+pub async fn within<T>(limit: Duration, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(limit, asked).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 /// Begins a transaction, which is rolled back if its caller goes away, at whatever moment.

@@ -14,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::share::{Share, share};
+use crate::database::within;
 
 /// How often a stand-by tries to take over.
 const CONTEND_EVERY: Duration = Duration::from_millis(500);
 
 /// How often the holder looks whether its session, and with it the lock, is still there.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a session may take to answer: after that it is as good as gone.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long the holder may say nothing before PostgreSQL ends its session, in milliseconds: four looks, so that another node
 /// has its work within five seconds.
@@ -76,9 +80,8 @@ impl Lease {
     pub async fn lost(&mut self) {
         loop {
             sleep(WATCH_EVERY).await;
-            match timeout(2 * WATCH_EVERY, sqlx::query("select 1").execute(&mut self.connection)).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return,
+            if within(SILENCE, sqlx::query("select 1").execute(&mut self.connection)).await.is_err() {
+                return;
             }
         }
     }
@@ -129,7 +132,7 @@ pub async fn hold<W: Future<Output = ()>>(
 async fn take(options: &PgConnectOptions, duty: Duty) -> Lease {
     let mut failing = false;
     loop {
-        match Lease::try_take(options, duty).await {
+        match within(SILENCE, Lease::try_take(options, duty)).await {
             Ok(Some(lease)) => return lease,
             Ok(None) => failing = false,
             Err(error) => {

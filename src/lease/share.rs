@@ -8,7 +8,6 @@
 //! less than the others: five nodes share 16 parts as 4, 4, 4, 4 and 0.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -17,7 +16,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{CONTEND_EVERY, Duty, WATCH_EVERY, connect};
+use super::{CONTEND_EVERY, Duty, SILENCE, WATCH_EVERY, connect};
+use crate::database::within;
 
 /// How often a node that lacks parts looks for free ones: what nobody holds is work that waits.
 const CLAIM_EVERY: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ pub async fn share<W: Future<Output = ()>>(
     let mut is_failing = false;
     while !shutdown.is_cancelled() {
         let worked = async {
-            let mut share = within(Share::join(options, duty, parts)).await?;
+            let mut share = within(SILENCE, Share::join(options, duty, parts)).await?;
             is_failing = false;
             let worked = shutdown.run_until_cancelled(share.work(&mut work)).await;
             metrics::gauge!("lease_held", "duty" => name).set(0.0);
@@ -105,7 +105,7 @@ impl Share {
 
     /// Works until the session is gone.
     async fn work<W: Future<Output = ()>>(&mut self, work: &mut impl FnMut(Vec<u16>) -> W) -> Result<(), sqlx::Error> {
-        within(self.balance()).await?;
+        within(SILENCE, self.balance()).await?;
         loop {
             let (held, name) = (self.held(), self.duty.name());
             info!(
@@ -135,7 +135,7 @@ impl Share {
         loop {
             let is_idle = self.held.is_empty();
             sleep(if is_idle { CLAIM_EVERY } else { CONTEND_EVERY }).await;
-            if within(self.balance()).await? {
+            if within(SILENCE, self.balance()).await? {
                 return Ok(());
             }
         }
@@ -190,11 +190,6 @@ fn view(parts: u16, locks: &[i64]) -> View {
     let members = locks.iter().filter(|lock| **lock == i64::from(parts)).count();
     let free = (0..parts).filter(|part| !locks.contains(&i64::from(*part))).collect();
     View { members: u16::try_from(members).unwrap_or(u16::MAX), free }
-}
-
-/// A session that does not answer is as good as gone.
-async fn within<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(2 * WATCH_EVERY, asked).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 #[cfg(test)]

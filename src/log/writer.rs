@@ -23,6 +23,7 @@ use super::answers::CommandKey;
 use super::codec::NewDataKey;
 use super::recent::Recent;
 use super::{AppendError, LogError};
+use crate::database::within;
 
 /// How many commands may wait. One more is refused, so that nobody waits long for nothing.
 const QUEUE: usize = 2_048;
@@ -30,6 +31,10 @@ const QUEUE: usize = 2_048;
 const BATCH: usize = 512;
 /// How long the writer tries to reach the database before it gives up on a batch.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the writer waits for an answer. Whoever holds the fence for longer than this holds up every node, so a database
+/// that says nothing by then is taken for one that will not.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// A handle to the writer.
 pub(super) struct Writer {
@@ -249,9 +254,8 @@ impl Task {
         .bind(&event.aggregate_id)
         .bind(event.sequence)
         .bind(event.event_id)
-        .fetch_optional(self.connect().await?)
-        .await;
-        match found.map_err(|error| self.failed(error))? {
+        .fetch_optional(self.connect().await?);
+        match within(SILENCE, found).await.map_err(|error| self.failed(error))? {
             None => Ok(None),
             Some(row) => Ok(Some(Written::Recorded {
                 first: Position(row.try_get("position").map_err(BatchError::Refused)?),
@@ -263,7 +267,7 @@ impl Task {
     /// Writes a batch in one call and tells each command what became of it.
     async fn append(&mut self, jobs: &[Job]) -> Result<Vec<Verdict>, BatchError> {
         let connection = self.connect().await?;
-        match batch::append(connection, jobs).await {
+        match within(SILENCE, batch::append(connection, jobs)).await {
             Ok(outcome) => {
                 self.remember(jobs, &outcome.verdicts);
                 if let Some(last) = outcome.last {
