@@ -67,6 +67,8 @@ pub struct Relay {
     log: Log,
     bus: Bus,
     published: Position,
+    /// Where the stream ended when it was last looked at.
+    reached: Option<Position>,
 }
 
 /// Relays facts whenever this node holds the lock, until shutdown.
@@ -85,8 +87,9 @@ pub async fn hint(log: Log, bus: Bus, shutdown: CancellationToken) {
 
 async fn lead(log: &Log, bus: &Bus) {
     let mut relay = Relay::new(log.clone(), bus.clone());
-    let mut wake = Wake { appended: log.appended(), link: bus.link(), hints: bus.subscribe_signal(HINT).await.ok() };
-    let mut pause = Duration::ZERO;
+    let hints = bus.subscribe_signal(HINT).await.ok();
+    let mut wake = Wake { appended: log.appended(), link: bus.link(), hints, hinted: Position::START };
+    let (mut pause, _lag) = (Duration::ZERO, Lag);
     loop {
         match relay.follow(&mut wake, &mut pause).await {
             Ok(()) => {}
@@ -96,10 +99,29 @@ async fn lead(log: &Log, bus: &Bus) {
             }
             Err(_) => pause = MAX_PAUSE.min(2 * pause),
         }
+        if !pause.is_zero() {
+            relay.fall_behind().await;
+        }
         tokio::select! {
             () = sleep(pause) => {}
             _ = wake.link.changed() => {}
         }
+    }
+}
+
+/// How many facts are not in the stream yet, as long as this node is the relay.
+struct Lag;
+
+impl Lag {
+    #[allow(clippy::cast_precision_loss, reason = "positions stay below 2^52")]
+    fn is(facts: i64) {
+        gauge!("relay_lag_events").set(facts as f64);
+    }
+}
+
+impl Drop for Lag {
+    fn drop(&mut self) {
+        Self::is(0);
     }
 }
 
@@ -108,6 +130,8 @@ struct Wake {
     appended: watch::Receiver<Position>,
     link: watch::Receiver<Link>,
     hints: Option<Signals>,
+    /// There should be facts up to here; a stranger may say so too.
+    hinted: Position,
 }
 
 /// Why a relay waits no longer.
@@ -122,10 +146,14 @@ enum Woken {
 impl Wake {
     /// Waits for a reason to look for facts after those that were published.
     async fn wait(&mut self, published: Position) -> Woken {
+        if self.hinted > published {
+            return Woken::Look;
+        }
         let hint = async {
             // Most hints are this node's own, about what is published by now.
             while let Some(signal) = next(&mut self.hints).await {
                 let known = std::str::from_utf8(&signal.body).ok().and_then(|text| text.parse().ok()).map(Position);
+                self.hinted = self.hinted.max(known.unwrap_or_default());
                 if known.is_none_or(|appended| appended > published) {
                     return;
                 }
@@ -148,13 +176,14 @@ async fn next(hints: &mut Option<Signals>) -> Option<Signal> {
 impl Relay {
     /// A relay that knows nothing yet.
     pub fn new(log: Log, bus: Bus) -> Self {
-        Self { log, bus, published: Position::START }
+        Self { log, bus, published: Position::START, reached: None }
     }
 
     /// Relays until the stream has to be looked at again.
     async fn follow(&mut self, wake: &mut Wake, pause: &mut Duration) -> Result<(), RelayError> {
         wake.link.mark_unchanged();
         let mut cursor = self.resume().await?;
+        self.reached = Some(cursor.position);
         if !std::mem::take(pause).is_zero() {
             info!(position = cursor.position.0, "Relaying again after position {}", cursor.position);
         }
@@ -162,12 +191,16 @@ impl Relay {
         loop {
             wake.appended.mark_unchanged();
             let window = self.next_window(&cursor).await?;
-            gauge!("relay_lag_events").set(self.lag(&cursor, &window).await?);
+            Lag::is(self.lag(&cursor, &window).await?);
+            if window.is_empty() {
+                wake.hinted = cursor.position;
+            }
             if !window.is_empty() && self.publish_window(&mut cursor, &window).await? == Progress::Resync {
                 counter!("relay_resync_total").increment(1);
                 return Ok(());
             }
-            // A window that was not full was all there was, but for what was appended meanwhile: that ends the wait at once.
+            // A window that was not full was all there was, but for what was appended meanwhile or by other nodes: that ends
+            // the wait at once.
             if window.len() < MAX_WINDOW && wake.wait(cursor.position).await == Woken::Moved {
                 return Ok(());
             }
@@ -227,6 +260,7 @@ impl Relay {
             cursor.sequence += 1;
         }
         self.published = self.published.max(cursor.position);
+        self.reached = Some(cursor.position);
         counter!("relay_published_total").increment(published.acked as u64);
         #[allow(clippy::cast_precision_loss, reason = "positions stay below 2^52")]
         gauge!("relay_position").set(cursor.position.0 as f64);
@@ -265,12 +299,18 @@ impl Relay {
     }
 
     /// How many facts are not in the stream yet.
-    #[allow(clippy::cast_precision_loss, reason = "positions stay below 2^52")]
-    async fn lag(&self, cursor: &Cursor, window: &[StoredEvent]) -> Result<f64, RelayError> {
+    async fn lag(&self, cursor: &Cursor, window: &[StoredEvent]) -> Result<i64, RelayError> {
         if window.len() < MAX_WINDOW {
-            return Ok(window.len() as f64);
+            return Ok(i64::try_from(window.len()).unwrap_or(i64::MAX));
         }
-        Ok((self.log.head().await?.0 - cursor.position.0) as f64)
+        Ok(self.log.head().await?.0 - cursor.position.0)
+    }
+
+    /// Takes note of what waits while nothing can be relayed: what came since it could be, or was first tried.
+    async fn fall_behind(&mut self) {
+        if let Ok(head) = self.log.head().await {
+            Lag::is((head.0 - self.reached.get_or_insert(head).0).max(0));
+        }
     }
 }
 

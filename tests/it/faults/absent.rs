@@ -8,7 +8,7 @@ use super::{all_is_well, busy, plan};
 use crate::support::app::Client;
 use crate::support::desk::query_of;
 use crate::support::eventually::eventually;
-use crate::world::{LIMIT, World, health};
+use crate::world::{LIMIT, World, health, metric};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_waits_for_postgres_says_so_and_begins_when_it_comes() {
@@ -53,6 +53,8 @@ async fn a_node_without_nats_works_and_catches_up_when_it_comes() {
     assert_eq!(report["details"]["nats"], json!({ "status": "warning" }));
     let at_work = busy(&world).await;
     at_work.0.answered(40).await;
+    let waiting = async || metric(&world.nodes[0], "relay_lag_events").await;
+    eventually(LIMIT, waiting, |waiting| *waiting > 0.0).await;
 
     block_in_place(|| world.nats[0].restart().unwrap());
     all_is_well(&world, at_work).await;
