@@ -108,8 +108,9 @@ impl Freshness {
         }
     }
 
-    /// Waits until every read model has applied all facts up to a position; `false` on time-out, and at once if a read
-    /// model is stopped before it or there is no such fact.
+    /// Waits until every read model has applied all facts up to a position, as far as [`Self::applied`] promises; `false` on
+    /// time-out, and at once if there is no such fact. What comes after a stop of a read model is only waited for until it
+    /// was walked past: one fact that cannot be applied must not take reads from everybody.
     pub async fn reached_all(&self, position: Position, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut walked = self.inner.walked.subscribe();
