@@ -177,6 +177,12 @@ impl Client {
         self.send("POST", "/api/v1/donor-queries", None, Some(body)).await
     }
 
+    /// Whether the relay has nothing left to publish.
+    pub(crate) async fn is_all_relayed(&mut self) -> bool {
+        let metrics = self.send("GET", "/metrics", None, None).await;
+        metrics.body.lines().any(|line| line == "relay_lag_events 0")
+    }
+
     pub(crate) async fn say(&mut self, query: i64, token: &str, content: Arguments<'_>) -> bool {
         let body = format_args!(r#"{{"content":"{content}","messageType":"CHAT"}}"#);
         let path = format_args!("/api/v1/messages/donor/{query}");

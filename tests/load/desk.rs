@@ -179,13 +179,17 @@ impl Desk {
         opened
     }
 
-    /// Waits until the read models show everything: until a command is answered in time again.
+    /// Waits until the read models show everything, so that a command is answered in time again, and the stream is filled.
     pub(crate) fn catch_up(&self) {
         let begin = Instant::now();
         on_one_thread(async {
             let mut client = self.client();
             while !client.opens().await {
                 assert!(begin.elapsed() < Duration::from_hours(2), "the read models do not catch up");
+            }
+            while !client.is_all_relayed().await {
+                assert!(begin.elapsed() < Duration::from_hours(2), "the stream is not filled");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
+use proof_concierge::dev::servers::BUFFERS_MB;
 use serde::Serialize;
 
 /// How many writes the cost of one is the median of.
@@ -32,11 +33,10 @@ pub(crate) struct Machine {
 impl Machine {
     /// `directory` is where PostgreSQL's data is.
     pub(crate) fn look(directory: &Path, postgres: String, nats_url: &str) -> Self {
-        let memory = field("/proc/meminfo", "MemTotal").split(' ').next().and_then(|kilobytes| kilobytes.parse().ok());
         Self {
             processor: field("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
-            memory_gigabytes: memory.unwrap_or(0.0) / f64::from(1 << 20),
+            memory_gigabytes: f64::from(memory_mb()) / 1_024.0,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
             file_system: file_system(directory),
             sync_ms: sync_cost(directory),
@@ -53,6 +53,17 @@ impl Display for Machine {
         writeln!(f, "         a write of 8 KB with fdatasync takes {sync_ms:.2} ms (median of {SYNCS})")?;
         write!(f, "on it:   PostgreSQL {postgres} (durable), nats-server {nats}, the service and this load generator")
     }
+}
+
+fn memory_mb() -> u32 {
+    let memory = field("/proc/meminfo", "MemTotal");
+    let kilobytes: u64 = memory.split(' ').next().and_then(|kilobytes| kilobytes.parse().ok()).unwrap_or(0);
+    u32::try_from(kilobytes / 1_024).unwrap_or(u32::MAX)
+}
+
+/// What PostgreSQL's manual advises to give it of a machine that it has for itself, but no less than it has elsewhere.
+pub(crate) fn quarter_of_memory_mb() -> u32 {
+    (memory_mb() / 4).max(BUFFERS_MB)
 }
 
 /// The first value of a name in a file of `name : value` lines.

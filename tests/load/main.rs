@@ -7,7 +7,7 @@
 //! - `--seconds N`: how long each measurement takes
 //! - `--queries N`: how many queries the grown desk ends with (default 100,000; the promise is about 1,000,000)
 //! - `--sockets N`: how many Socket.IO listeners
-//! - `--buffers N`: what PostgreSQL keeps in memory, in megabytes (default 512; a quarter of the machine is what it advises)
+//! - `--buffers N`: what PostgreSQL keeps in memory, in megabytes (default: a quarter of the machine's, as it advises)
 //! - `--json FILE`: where the figures go beside the table
 //! - `--quick`: a short run that shows that everything works
 //!
@@ -83,7 +83,7 @@ impl Effort {
             queries: 100_000,
             messages: 10_000,
             only: Vec::new(),
-            buffers_mb: BUFFERS_MB,
+            buffers_mb: machine::quarter_of_memory_mb(),
             json: None,
         };
         let mut arguments = std::env::args().skip(1);
