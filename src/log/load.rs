@@ -251,10 +251,27 @@ impl Log {
     /// The aggregate from its last snapshot, if there is a usable one, and the facts after it.
     pub async fn load_cold<A: Logged>(&self, id: A::Id) -> Result<Loaded<A>, LogError> {
         let stream = A::stream(id);
-        let (mut state, mut version) = self.snapshot::<A>(stream).await?.unwrap_or_default();
+        let (state, version) = self.snapshot::<A>(stream).await?.unwrap_or_default();
         let tail =
             if version == 0 { self.whole_stream::<A>(stream).await? } else { self.tail(stream, version).await? };
-        for stored in tail {
+        self.fold(stream, state, version, tail).await
+    }
+
+    /// The aggregate from all of its facts, without any shortcut.
+    pub async fn load_from_facts<A: Logged>(&self, id: A::Id) -> Result<Loaded<A>, LogError> {
+        let stream = A::stream(id);
+        self.fold(stream, A::default(), 0, self.whole_stream::<A>(stream).await?).await
+    }
+
+    /// Applies the facts that come next, without a gap.
+    async fn fold<A: Logged>(
+        &self,
+        stream: StreamId,
+        mut state: A,
+        mut version: i64,
+        facts: Vec<SerializedEvent>,
+    ) -> Result<Loaded<A>, LogError> {
+        for stored in facts {
             let sequence = i64::try_from(stored.sequence).unwrap_or_default();
             let unreadable = |reason: String| LogError::Unreadable {
                 position: Position::START,
@@ -266,20 +283,6 @@ impl Log {
             let (_, event) = self.open_payload(stored).await.map_err(|error| error.at(unreadable))?;
             state.apply(A::unwrap(event).ok_or_else(|| unreadable("a fact of another aggregate".to_owned()))?);
             version = sequence;
-        }
-        Ok(Loaded { state: Arc::new(state), version })
-    }
-
-    /// The aggregate from all of its facts, without any shortcut.
-    pub async fn load_from_facts<A: Logged>(&self, id: A::Id) -> Result<Loaded<A>, LogError> {
-        let (mut state, mut version) = (A::default(), 0);
-        for stored in self.whole_stream::<A>(A::stream(id)).await? {
-            let unreadable = |reason| LogError::Unreadable { position: Position::START, reason };
-            let (_, event) = self.open_payload(stored).await.map_err(|error| error.at(unreadable))?;
-            if let Some(event) = A::unwrap(event) {
-                state.apply(event);
-            }
-            version += 1;
         }
         Ok(Loaded { state: Arc::new(state), version })
     }
