@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "search terms apart", include_str!("../migrations/0018_search_terms_apart.sql")),
     (19, "thin delivery indexes", include_str!("../migrations/0019_thin_delivery_indexes.sql")),
     (20, "restore delivery indexes", include_str!("../migrations/0020_restore_delivery_indexes.sql")),
+    (21, "forget command keys in order", include_str!("../migrations/0021_forget_command_keys_in_order.sql")),
 ];
 
 /// How long to wait for a database that is just starting.

@@ -125,6 +125,20 @@ async fn a_key_belongs_to_one_request() {
 }
 
 #[tokio::test]
+async fn keys_are_forgotten_after_seven_days_however_many_there_are() {
+    let database = database().await;
+    let keys = "insert into command_keys (scope, key, request_hash, created_at)
+                select 'staff:1', age || '-' || n, '', now() - age
+                from (values (interval '7 days 1 second', 12000), (interval '6 days 23 hours', 1)) as kept (age, count),
+                    generate_series(1, count) as n";
+    database.pool.execute(keys).await.unwrap();
+    let log = node::log(&database);
+    assert_eq!(log.forget_old_keys().await.unwrap(), 12_000);
+    let left: Vec<String> = sqlx::query_scalar("select key from command_keys").fetch_all(&database.pool).await.unwrap();
+    assert_eq!(left, ["6 days 23:00:00-1"]);
+}
+
+#[tokio::test]
 async fn nobody_changes_the_past() {
     let database = database().await;
     let log = node::log(&database);
