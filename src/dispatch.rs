@@ -256,7 +256,17 @@ impl Dispatcher {
         Err(DispatchError::Contended)
     }
 
-    /// The query as this node knows it, with its version.
+    /// The query as the log has it, with its version: what somebody may do or see, and what is done, rests on nothing less.
+    pub async fn current(&self, id: QueryId) -> Result<(Arc<DonorQuery>, i64), DispatchError> {
+        let (known, version) = self.load(id).await?;
+        if self.log.stream_version(DonorQuery::stream(id)).await? == version {
+            return Ok((known, version));
+        }
+        self.log.forget(DonorQuery::stream(id));
+        self.load(id).await
+    }
+
+    /// The query as this node knows it, with its version. Another node may have changed all of it but its origin.
     pub async fn load(&self, id: QueryId) -> Result<(Arc<DonorQuery>, i64), DispatchError> {
         let Loaded { state, version } = self.log.load::<DonorQuery>(id).await?;
         Ok((state, version))

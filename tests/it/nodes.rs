@@ -46,6 +46,19 @@ async fn a_refusal_is_never_decided_on_what_another_node_changed() {
 }
 
 #[tokio::test]
+async fn who_may_act_is_never_told_from_what_another_node_changed() {
+    let database = database().await;
+    let (one, other) = (node_on(&database), node_on(&database));
+    one.query(QUERY, DonorQueryCommand::OpenQuery(opening()), &context()).await.unwrap();
+    other.query(QUERY, accept(ben()), &context()).await.unwrap();
+    one.query(QUERY, transfer(ben(), &cleo()), &context()).await.unwrap();
+    one.query(QUERY, accept(cleo()), &context()).await.unwrap();
+    let (current, version) = other.current(QUERY).await.unwrap();
+    assert_eq!((current.check_may_act(&cleo()), current.check_may_act(&ben()).is_err()), (Ok(()), true));
+    assert_eq!(version, one.load(QUERY).await.unwrap().1);
+}
+
+#[tokio::test]
 async fn nothing_to_do_is_never_decided_on_what_another_node_changed() {
     let database = database().await;
     let (one, other) = (node_on(&database), node_on(&database));

@@ -100,7 +100,7 @@ pub(super) async fn with_call(
 ) -> Result<Response, ApiError> {
     let (actor, who, at) = (acting(&by), by.as_ref(), clock::now());
     let turn = turn(&errand.api, &query).await?;
-    let (state, _) = errand.api.dispatcher.load(query).await?;
+    let (state, _) = errand.api.dispatcher.current(query).await?;
     let mode = mode.or_else(|| asked_mode(&state)).unwrap_or(CallMode::Video);
     let start = Start { query, mode, by: &actor, seat: Seat::Staff(&who) };
     let command = |call: NewCall| vec![DonorQueryCommand::AcceptCallRequest { request, call, by: by.clone(), at }];

@@ -131,7 +131,7 @@ pub(super) async fn as_donor(
 
 /// The requests about a query that wait for an answer, for staff who may answer them.
 pub(super) async fn pending_of(api: &Api, staff: &Staff, query: QueryId) -> Result<Response, ApiError> {
-    api.dispatcher.load(query).await?.0.check_may_act(staff)?;
+    api.dispatcher.current(query).await?.0.check_may_act(staff)?;
     let pending = requests::pending_of_query(&api.reads, query).await?;
     let people = api.accounts.list();
     let data: Vec<_> = pending.iter().map(|row| views::StaffCallRequest::new(row, None, &people)).collect();

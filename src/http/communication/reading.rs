@@ -154,7 +154,7 @@ async fn calls_of(api: &Api, staff: &Staff, query: QueryId) -> Result<Response, 
 
 async fn one(api: &Api, staff: &Staff, call: CallId) -> Result<Response, ApiError> {
     let call = calls::find(&api.reads, call).await?.ok_or_else(no_such_call)?;
-    api.dispatcher.load(call.query_id).await?.0.check_may_act(staff)?;
+    api.dispatcher.current(call.query_id).await?.0.check_may_act(staff)?;
     let query = api.lookups.query(call.query_id).await?.ok_or_else(no_such_call)?;
     let said = messages::of_call(&api.reads, call.query_id, call.call_id).await?;
     let shown = joining::calls_shown(api, &said, std::slice::from_ref(&query), Reader::Staff(staff)).await?;

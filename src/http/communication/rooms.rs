@@ -147,7 +147,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let api = &errand.api;
     let call = in_room(api, room).await?;
-    api.dispatcher.load(call.query_id).await?.0.check_may_act(&by)?;
+    api.dispatcher.current(call.query_id).await?.0.check_may_act(&by)?;
     let outcome = end_call(&errand, &call, &acting(&by), Caller::Staff(by)).await?;
     let message = match api.rooms.close_room(&call.provider, &call.room_name).await {
         Ok(()) => "Room deleted successfully",
@@ -171,7 +171,7 @@ async fn end_call(errand: &Errand, call: &CallRow, by: &Actor, caller: Caller) -
 /// Notes that somebody joined, unless that is known.
 async fn joined(errand: &Errand, call: &CallRow, by: &Staff, status: CallStatus) -> Result<Outcome, ApiError> {
     let (actor, query) = (acting(by), call.query_id);
-    errand.api.dispatcher.load(query).await?.0.check_may_act(by)?;
+    errand.api.dispatcher.current(query).await?.0.check_may_act(by)?;
     let outcome = errand.carry_out_all(query, &actor, &[]).await?;
     if status == CallStatus::Created {
         return Ok(outcome);
