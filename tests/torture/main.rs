@@ -30,6 +30,12 @@ use self::world::{Plan, World};
 /// How old a world may become.
 const MOST_FACTS: i64 = 100_000;
 
+/// After at most how many facts a listener tears its connection, in a young world.
+const FEWEST_FACTS: usize = 20;
+
+/// How often a listener tears its connection, about twice this in an old world.
+const MOST_CUTS: usize = 400;
+
 /// How long, with which faults.
 #[derive(Parser)]
 struct Options {
@@ -95,10 +101,11 @@ async fn run(options: Options) -> ExitCode {
 async fn torture(world: &mut World, options: &Options, random: &mut StdRng, end: Instant) -> Result<usize, String> {
     println!("10000 sends under 500 keys");
     send_again_and_again(world, 500, 20).await?;
-    let mut faults = 0;
+    let (mut faults, mut known) = (0, 0);
     loop {
         let load = Load::start(world, options.clients, random.random());
-        let cuts = random.random_bool(0.5).then_some(20);
+        // Whoever hears everything from the first fact on has to get through what an old world has.
+        let cuts = random.random_bool(0.5).then_some(FEWEST_FACTS.max(known / MOST_CUTS));
         let listeners = Listeners::start(world, 4, cuts).and_donors(world, &load, 4, cuts);
         for _ in 0..options.faults {
             load.answered(random.random_range(10..200)).await;
@@ -113,6 +120,7 @@ async fn torture(world: &mut World, options: &Options, random: &mut StdRng, end:
             "judged: {facts} facts; since the last time {acknowledged} commands acknowledged, {repeated} of them repeated, \
              {connections} connections of listeners; {deliveries} deliveries"
         );
+        known = usize::try_from(facts).unwrap();
         if facts > MOST_FACTS || Instant::now() > end {
             return Ok(faults);
         }
