@@ -19,20 +19,36 @@ pub enum Purpose {
     Append,
     /// Reads facts and read models.
     Read,
-    /// Writes what can be rebuilt from the log, so a commit need not wait for the disk.
+    /// Reads rows by their keys.
+    LookUp,
+    /// Fills read models. They can be rebuilt from the log, so a commit need not wait for the disk.
     Project,
+    /// Plans what is to be told outside, which is done again if it is lost, so a commit need not wait for the disk.
+    React,
 }
 
 /// How long a transaction that writes may stand still before PostgreSQL ends it: a node that freezes in the middle of one
 /// holds its rows, and whoever takes over from it waits for them.
 const IDLE_LIMIT: &str = "5s";
 
+/// How many connections look rows up: few, because each statement answers everybody who asked meanwhile. Two of each kind
+/// are under way at most: queries, conversations, messages.
+const LOOK_UPS: u32 = 6;
+
+/// Statements are planned once. By itself PostgreSQL takes a list that it does not know for one of ten values, finds what
+/// it could keep dearer than a plan for one value, and plans anew each time, which takes longer than to look up the row.
+/// Only for statements that go by a key, whose best plan is the same for all values, and so that no plan that was made while
+/// a table was small can read all of it: where tables are joined, each is told its keys.
+const KEPT: &str = "force_generic_plan";
+
 /// Options for a connection of the service. The read models' schema comes first in the search path.
 pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx::Error> {
-    let (durability, idle_limit) = match purpose {
-        Purpose::Append => ("on", IDLE_LIMIT),
-        Purpose::Read => ("on", "60s"),
-        Purpose::Project => ("off", IDLE_LIMIT),
+    let (durability, idle_limit, plans) = match purpose {
+        Purpose::Append => ("on", IDLE_LIMIT, "auto"),
+        Purpose::Read => ("on", "60s", "auto"),
+        Purpose::LookUp => ("on", "60s", KEPT),
+        Purpose::Project => ("off", IDLE_LIMIT, KEPT),
+        Purpose::React => ("off", IDLE_LIMIT, "auto"),
     };
     Ok(PgConnectOptions::from_str(url.expose())?.application_name("concierge").options([
         ("role", "concierge_service"),
@@ -44,6 +60,7 @@ pub fn options(url: &Secret, purpose: Purpose) -> Result<PgConnectOptions, sqlx:
         // A table of a few rows has to be scanned all the same. That is then reckoned so dear that compiling the statement
         // looks worth it, for a fifth of a second of a core each time.
         ("jit", "off"),
+        ("plan_cache_mode", plans),
         ("idle_in_transaction_session_timeout", idle_limit),
     ]))
 }
@@ -53,21 +70,39 @@ pub fn pool(url: &Secret, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::E
     Ok(pool_options(size).connect_lazy_with(options(url, purpose)?))
 }
 
-/// A pool for what somebody waits for, which counts the connections that it makes. PostgreSQL ends a statement that takes
-/// longer than [`Config::read_timeout_ms`], so that none keeps its connection for ever.
-pub fn serving_pool(config: &Config) -> Result<(PgPool, Made), sqlx::Error> {
-    let limit = ("statement_timeout", config.read_timeout_ms.to_string());
-    let options = options(&config.database_url, Purpose::Read)?.options([limit]);
-    let made = Made::default();
-    let counted = made.clone();
-    let counting = pool_options(config.read_connections).after_connect(move |_, _| {
-        counted.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(()) })
-    });
-    Ok((counting.connect_lazy_with(options), made))
+/// Pools for what somebody waits for. PostgreSQL ends a statement on them that takes longer than
+/// [`Config::read_timeout_ms`], so that none keeps its connection for ever.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// For questions of any kind.
+    pub reads: PgPool,
+    /// For rows by their keys.
+    pub look_ups: PgPool,
+    /// The connections that both made.
+    pub made: Made,
 }
 
-/// How many connections a pool has made. A database that crashes ends them all, so that nobody reads what it kept and what
+impl Serving {
+    /// Pools of a node, as configured.
+    pub fn new(config: &Config) -> Result<Self, sqlx::Error> {
+        let made = Made::default();
+        let pool = |purpose, size| {
+            let limit = ("statement_timeout", config.read_timeout_ms.to_string());
+            let options = options(&config.database_url, purpose)?.options([limit]);
+            let counted = made.clone();
+            let counting = pool_options(size).after_connect(move |_, _| {
+                counted.0.fetch_add(1, Ordering::SeqCst);
+                Box::pin(async { Ok(()) })
+            });
+            Ok::<_, sqlx::Error>(counting.connect_lazy_with(options))
+        };
+        let reads = pool(Purpose::Read, config.read_connections)?;
+        let look_ups = pool(Purpose::LookUp, LOOK_UPS)?;
+        Ok(Self { reads, look_ups, made })
+    }
+}
+
+/// How many connections pools have made. A database that crashes ends them all, so that nobody reads what it kept and what
 /// it lost on the same one. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Made(Arc<AtomicU64>);

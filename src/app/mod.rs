@@ -28,7 +28,7 @@ use crate::accounts::Accounts;
 use crate::activity::{self, Activity};
 use crate::bus::{Bus, Seal};
 use crate::config::Config;
-use crate::database::{self, Purpose};
+use crate::database::{self, Purpose, Serving};
 use crate::dispatch::Dispatcher;
 use crate::http::health::{Condition, Probe};
 use crate::http::limits::Limits;
@@ -86,7 +86,7 @@ impl App {
         let log = Log::open_database(&config)?;
         let bus = Bus::connect(&config.nats_url, &config.nats_prefix, Seal::new(&config.master_key_bytes()?)).await?;
         let bus = bus.replicated(config.nats_replicas);
-        let (reads, made) = database::serving_pool(&config)?;
+        let Serving { reads, look_ups, made } = Serving::new(&config)?;
         let mut probes = vec![nats_probe(bus.clone())];
         let accounts = waiting::for_database(&config, &log, &reads, &listener, probes.clone()).await?;
         let freshness = Freshness::of_reads(log.clone(), reads.clone(), made);
@@ -123,7 +123,7 @@ impl App {
             rooms,
             deliveries,
             outbox: Outbox::new(reads.clone()),
-            lookups: Lookups::start(&reads, &accounts, &reading.tasks, &reading.stop),
+            lookups: Lookups::start(&look_ups, &reads, &accounts, &reading.tasks, &reading.stop),
             reads,
             limits: Limits::new(config.limits),
             probes,

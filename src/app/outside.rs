@@ -35,7 +35,7 @@ pub(super) fn start(
     dispatcher: Dispatcher,
 ) -> anyhow::Result<Deliveries> {
     let pool = database::pool(&config.database_url, Purpose::Append, CONNECTIONS)?;
-    let relaxed = database::pool(&config.database_url, Purpose::Project, CONNECTIONS)?;
+    let relaxed = database::pool(&config.database_url, Purpose::React, CONNECTIONS)?;
     let reactions = Reactions::new(carrier.log.clone(), pool, relaxed);
     let deliveries = reactions.deliveries();
     if config.roles.reactions {

@@ -56,15 +56,21 @@ pub(super) struct Conversation {
 }
 
 impl Lookups {
-    /// Looks up until the stop.
-    pub fn start(reads: &ReadPool, accounts: &Accounts, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
-        let of = || reads.clone();
-        let (for_queries, for_conversations, for_messages, for_lists) = (of(), of(), of(), of());
+    /// Looks up until the stop: rows by their keys on one pool, lists on the other.
+    pub fn start(
+        look_ups: &ReadPool,
+        reads: &ReadPool,
+        accounts: &Accounts,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let of = || look_ups.clone();
+        let (for_queries, for_conversations, for_messages, for_lists) = (of(), of(), of(), reads.clone());
         let people = accounts.clone();
         let turns = Arc::new(Semaphore::new((reads.options().get_max_connections() as usize / 2).max(1)));
         Self {
             searches: Searches {
-                reads: of(),
+                reads: reads.clone(),
                 accounts: accounts.clone(),
                 turns,
                 tasks: tasks.clone(),

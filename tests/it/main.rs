@@ -23,6 +23,7 @@ mod nodes;
 mod notify;
 mod partitions;
 mod people;
+mod plans;
 mod projections;
 mod projector;
 mod reactions;

@@ -198,6 +198,7 @@ async fn update_threads(
          from unnest($1::bigint[], $2::text[], $3::boolean[], $4::bigint[])
              as c (query_id, donor_name, deleted, position)
          where t.query_id = c.query_id
+           and t.query_id = any($1)
            and t.position < c.position",
     )
     .bind(threads.keys().map(|query| query.get()).collect::<Vec<_>>())
@@ -263,6 +264,7 @@ async fn update_messages(
          from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::bigint[])
              as r (message_id, content, message_type, call_id, at, position)
          where m.message_id = r.message_id
+           and m.message_id = any($1)
            and m.position < r.position",
     )
     .bind(revised.keys().map(|message| message.get()).collect::<Vec<_>>())

@@ -49,10 +49,20 @@ pub async fn each_of_ids(
     db: impl PgExecutor<'_>,
     messages: &[MessageId],
 ) -> Result<Each<MessageId, MessageRow>, sqlx::Error> {
-    let mut sql = select(None);
-    sql.push(" and m.message_id = any(").push_bind(messages.iter().map(|message| message.get()).collect::<Vec<_>>());
-    sql.push(")");
-    each(&sql.build().fetch_all(db).await?, "message_id", MessageId::new)
+    // The limit keeps the two tables apart: the plan is kept, and one that was made while both were small must not read all
+    // threads later.
+    let rows = sqlx::query(&format!(
+        "select {COLUMNS}
+         from messages as m
+         cross join lateral (
+             select * from message_threads where query_id = m.query_id and not deleted limit 1
+         ) as t
+         where m.message_id = any($1)"
+    ))
+    .bind(messages.iter().map(|message| message.get()).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await?;
+    each(&rows, "message_id", MessageId::new)
 }
 
 /// The conversation about a query; a page may begin after (that is, with what was said before) one of its messages.
@@ -79,10 +89,11 @@ pub async fn each_latest_of_queries(
     queries: &[QueryId],
     per: i64,
 ) -> Result<Each<QueryId, MessageRow>, sqlx::Error> {
+    // Saying twice which threads are wanted keeps a plan that was made while there were few from reading all of them later.
     let rows = sqlx::query(&format!(
         "select {COLUMNS}
          from unnest($1::bigint[]) as wanted (query_id)
-         join message_threads as t on t.query_id = wanted.query_id and not t.deleted
+         join message_threads as t on t.query_id = wanted.query_id and t.query_id = any($1) and not t.deleted
          cross join lateral (
              select * from messages where query_id = wanted.query_id order by posted_position desc limit {per}
          ) as m

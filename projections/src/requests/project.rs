@@ -128,6 +128,7 @@ async fn update(conn: &mut PgConnection, answered: &[Answer]) -> Result<(), sqlx
          from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::bigint[])
              as a (request_id, status, admin_id, call_id, at, position)
          where r.request_id = a.request_id
+           and r.request_id = any($1)
            and r.position < a.position",
     )
     .bind(answered.iter().map(|answer| answer.id.get()).collect::<Vec<_>>())
