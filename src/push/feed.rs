@@ -11,18 +11,19 @@ use std::time::Duration;
 
 use aggregates::ids::{QueryId, UserId};
 use aggregates::recorded::{Position, RecordedEvent, StoredEvent};
-use axum::extract::ws::Utf8Bytes;
 use metrics::counter;
 use projections::queries;
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::error;
 use uuid::Uuid;
 
 use super::fact::{Fact, Telling};
 use super::frames::{Frame, Room, frames};
 use super::hub::{Delivery, Hub, Listener, Parted};
+use super::mailbox::Outlet;
 use super::notice::{Notice, text_of};
 use crate::accounts::{Accounts, DonorPrincipal, Principal, TokenError, User};
 use crate::log::{Log, LogError};
@@ -78,13 +79,14 @@ pub struct Subscription {
     accounts: watch::Receiver<Arc<BTreeMap<UserId, Arc<User>>>>,
     epoch: Uuid,
     heartbeat: Interval,
-    /// Everything up to here was handed out, is in `ready`, or was not for this audience.
+    /// Everything up to here was handed out, is in `ready`, or was not for this audience; see also [`Self::reached`].
     cursor: Position,
     /// Whether nothing was missed, whatever the position: the client asked for none.
     from_now: bool,
     replayed: i64,
     ready: VecDeque<Line>,
     live: Option<Listener>,
+    outlet: Option<Arc<dyn Outlet>>,
 }
 
 /// One line of a feed.
@@ -217,6 +219,7 @@ impl Feed {
             replayed: 0,
             ready: VecDeque::new(),
             live: None,
+            outlet: None,
         };
         let is_of_another_log = from.is_some_and(|cursor| !cursor.is_of(epoch));
         if is_of_another_log || subscription.must_resync(passed).await? {
@@ -284,6 +287,12 @@ impl Subscription {
         &self.audience
     }
 
+    /// While somebody waits for the next line, has what happens told through an outlet, past that somebody. To be used by a
+    /// mouth that has told each line before it asks for the next.
+    pub(super) fn tell_through(&mut self, outlet: Arc<dyn Outlet>) {
+        self.outlet = Some(outlet);
+    }
+
     /// Waits for the next line. Loses nothing when cancelled.
     pub async fn next(&mut self) -> Result<Line, End> {
         loop {
@@ -295,12 +304,15 @@ impl Subscription {
                 Box::pin(self.catch_up()).await?;
                 continue;
             };
+            if let Some(outlet) = &self.outlet {
+                listener.attach(outlet, self.cursor);
+            }
             tokio::select! {
                 biased;
                 delivery = listener.next() => match delivery {
                     Ok(delivery) => self.admit(&delivery),
-                    Err(Parted::Slow) => return Err(End::Slow(self.cursor)),
-                    Err(Parted::Stopping) => return Err(End::Stopping(self.cursor)),
+                    Err(Parted::Slow) => return Err(End::Slow(self.reached())),
+                    Err(Parted::Stopping) => return Err(End::Stopping(self.reached())),
                 },
                 // Fails only once the directory of accounts is gone, which this feed keeps alive.
                 Ok(()) = self.accounts.changed() => Box::pin(self.check_token()).await?,
@@ -316,6 +328,7 @@ impl Subscription {
     /// [`Notice::Live`] again. The token is looked at first, so that no load keeps a feed from ending with it.
     pub async fn rejoin(&mut self) -> Result<(), End> {
         self.check_token().await?;
+        self.cursor = self.reached();
         self.live = None;
         self.from_now = false;
         self.replayed = 0;
@@ -335,12 +348,17 @@ impl Subscription {
     fn admit(&mut self, delivery: &Delivery) {
         if delivery.position > self.cursor {
             self.cursor = delivery.position;
-            let Delivery { position, text, telling } = delivery.clone();
+            let Delivery { position, text, telling, .. } = delivery.clone();
             self.ready.push_back(Line { position: Some(position), text, telling });
         }
     }
 
-    /// Says how far the feed is, if it is quiet.
+    /// Everything up to here was handed out or told through the outlet.
+    fn reached(&self) -> Position {
+        self.live.as_ref().map_or(self.cursor, |listener| self.cursor.max(listener.told()))
+    }
+
+    /// Says how far the feed is, if it is quiet. Nothing goes past it by now, so nothing is told that it would deny.
     fn beat(&mut self) {
         // Read first: whatever was passed by then is in the queue by now, and goes first.
         let head = self.feed.hub.passed();
@@ -348,11 +366,15 @@ impl Subscription {
             self.ready.push_front(line);
             return;
         }
-        self.cursor = self.cursor.max(head);
+        self.cursor = self.reached().max(head);
         self.say(Notice::Heartbeat { head: self.cursor }, Some(self.cursor));
     }
 
+    /// Looks at the token again. Until that is done, nothing is told past it.
     async fn check_token(&self) -> Result<(), End> {
+        if let Some(listener) = &self.live {
+            listener.detach();
+        }
         let Some(token) = &self.token else { return Ok(()) };
         match self.feed.accounts.authenticate(token).await {
             Ok(principal) if Audience::of(principal.clone()) == self.audience => Ok(()),
@@ -387,7 +409,7 @@ impl Subscription {
     /// One step towards the end of the log.
     async fn catch_up(&mut self) -> Result<(), End> {
         if self.feed.hub.is_stopping() {
-            return Err(End::Stopping(self.cursor));
+            return Err(End::Stopping(self.reached()));
         }
         // Never closed, so the turn always comes; without one, replays would still be bounded by the pool.
         let turns = Arc::clone(&self.feed.replays);
@@ -463,6 +485,6 @@ impl Subscription {
 
     fn failed(&self, error: &ReadError) -> End {
         error!(%error, "Could not read the feed's history");
-        End::Unavailable(self.cursor)
+        End::Unavailable(self.reached())
     }
 }

@@ -13,19 +13,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aggregates::donor_query::DonorQueryEvent;
 use aggregates::ids::{DonorId, QueryId, UserId};
 use aggregates::recorded::{Event, Position, RecordedEvent};
-use axum::extract::ws::Utf8Bytes;
+use axum::body::Bytes;
 use metrics::{counter, gauge};
 use tokio::sync::SetOnce;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as WsFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use uuid::Uuid;
 
 use super::fact::{Fact, Telling};
 use super::frames::{Room, frames};
+use super::mailbox::{Mailbox, Next, Outlet, Put};
 use super::notice::{Notice, text_of};
 use crate::accounts::DonorPrincipal;
 
-/// How many frames may wait for one listener.
-pub const QUEUE: usize = 256;
+pub use super::mailbox::QUEUE;
+
+/// How many outlets are told one after the other. More are shared out, so that all cores write.
+const SHARE: usize = 64;
 
 /// A frame, ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +39,8 @@ pub struct Delivery {
     pub position: Position,
     /// The JSON.
     pub text: Utf8Bytes,
+    /// The JSON as a frame of a WebSocket.
+    pub frame: Bytes,
     /// What the JSON tells, for mouths with words of their own.
     pub telling: Telling,
 }
@@ -50,13 +57,13 @@ pub struct Hub {
 pub struct Listener {
     id: ListenerId,
     hub: Hub,
-    queue: Receiver<Arc<Delivery>>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// What a listener is sure of at the moment it joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// Facts after this position come to the queue; facts up to it do not, or may be ignored there.
+    /// Facts after this position come to the mailbox; facts up to it do not, or may be ignored there.
     pub passed: Position,
     /// The queries whose rooms the listener is in; empty for staff, who hear of all queries.
     pub rooms: Vec<QueryId>,
@@ -65,7 +72,7 @@ pub struct Joined {
 /// Why nothing more comes to a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parted {
-    /// Its queue was full.
+    /// Its mailbox was full.
     Slow,
     /// The node is stopping.
     Stopping,
@@ -84,10 +91,31 @@ struct Registry {
     donors: HashMap<DonorId, BTreeMap<ListenerId, DonorPrincipal>>,
 }
 
+/// What became of deliveries.
+#[derive(Default)]
+struct Handed {
+    /// How many frames somebody has.
+    count: u64,
+    /// Those whose outlets are to be told.
+    outlets: Vec<Arc<Mailbox>>,
+    /// Those who did not keep up.
+    slow: Vec<ListenerId>,
+}
+
 struct Entry {
-    queue: Sender<Arc<Delivery>>,
+    mailbox: Arc<Mailbox>,
     donor: Option<DonorId>,
     rooms: BTreeSet<QueryId>,
+}
+
+impl Delivery {
+    /// A frame for everybody who may hear it.
+    pub(super) fn new(position: Position, text: Utf8Bytes, telling: Telling) -> Self {
+        let frame = WsFrame::message(text.clone(), OpCode::Data(Data::Text), true);
+        let mut bytes = Vec::with_capacity(frame.len());
+        frame.format(&mut bytes).expect("a vector takes whatever is written to it");
+        Self { position, text, frame: bytes.into(), telling }
+    }
 }
 
 impl Hub {
@@ -123,18 +151,18 @@ impl Hub {
     /// Lets a staff member hear everything from now on, but for what others say to each other.
     pub fn join_staff(&self, member: UserId) -> (Listener, Joined) {
         let mut registry = self.lock();
-        let (id, queue) = registry.enter(None);
+        let (id, mailbox) = registry.enter(None);
         registry.staff.insert(id, member);
         let joined = Joined { passed: registry.passed, rooms: Vec::new() };
-        (Listener { id, hub: self.clone(), queue }, joined)
+        (Listener { id, hub: self.clone(), mailbox }, joined)
     }
 
     /// Lets a donor hear the queries they open from now on; [`Listener::follow`] adds those they have.
     pub fn join_donor(&self, donor: DonorPrincipal) -> Listener {
         let mut registry = self.lock();
-        let (id, queue) = registry.enter(Some(donor.donor_id.clone()));
+        let (id, mailbox) = registry.enter(Some(donor.donor_id.clone()));
         registry.donors.entry(donor.donor_id.clone()).or_default().insert(id, donor);
-        Listener { id, hub: self.clone(), queue }
+        Listener { id, hub: self.clone(), mailbox }
     }
 
     /// Hands a fact to everybody who may know it, and passes its position.
@@ -144,21 +172,27 @@ impl Hub {
             registry.follow_opened(fact.query, |donor| donor.owns(donor_id, *session), donor_id);
         }
         let deliveries = registry.written(fact);
-        registry.pass(fact.position, deliveries);
+        let outlets = registry.pass(fact.position, deliveries);
+        drop(registry);
+        tell(outlets);
     }
 
     /// Tells everybody who might have heard a fact that it cannot be read, and passes its position.
     pub fn skip(&self, position: Position, query: QueryId) {
         let notice = Notice::Resync { head: position };
-        let delivery = Arc::new(Delivery { position, text: notice.text(), telling: Telling::Notice(notice) });
-        self.lock().pass(position, vec![(Room::Staff, delivery.clone()), (Room::Query(query), delivery)]);
+        let delivery = Arc::new(Delivery::new(position, notice.text(), Telling::Notice(notice)));
+        let deliveries = vec![(Room::Staff, delivery.clone()), (Room::Query(query), delivery)];
+        let outlets = self.lock().pass(position, deliveries);
+        tell(outlets);
     }
 
     /// Lets everybody go because the node is stopping.
     pub fn stop(&self) {
         let mut registry = self.lock();
         registry.stopping = true;
-        registry.listeners.clear();
+        for (_, entry) in registry.listeners.drain() {
+            entry.mailbox.close();
+        }
         registry.staff.clear();
         registry.rooms.clear();
         registry.donors.clear();
@@ -183,34 +217,76 @@ impl Listener {
 
     /// Waits for the next frame; says why if none will come. Loses nothing when cancelled.
     pub async fn next(&mut self) -> Result<Arc<Delivery>, Parted> {
-        match self.queue.recv().await {
-            Some(delivery) => Ok(delivery),
-            None if self.hub.is_stopping() => Err(Parted::Stopping),
-            None => Err(Parted::Slow),
+        loop {
+            match self.mailbox.take() {
+                Next::Delivery(delivery) => return Ok(delivery),
+                Next::End if self.hub.is_stopping() => return Err(Parted::Stopping),
+                Next::End => return Err(Parted::Slow),
+                Next::Nothing => self.mailbox.changed().await,
+            }
         }
     }
 
     /// A frame that is waiting already.
     pub fn waiting(&mut self) -> Option<Arc<Delivery>> {
-        self.queue.try_recv().ok()
+        match self.mailbox.take() {
+            Next::Delivery(delivery) => Some(delivery),
+            Next::Nothing | Next::End => None,
+        }
+    }
+
+    /// Has what comes after a position told through an outlet, as long as that takes everything at once, unless something
+    /// waits already. Whatever the listener took before was told.
+    pub(super) fn attach(&self, outlet: &Arc<dyn Outlet>, after: Position) {
+        self.mailbox.attach(outlet, after);
+    }
+
+    /// What comes waits again.
+    pub(super) fn detach(&self) {
+        self.mailbox.detach();
+    }
+
+    /// Everything up to here was told through an outlet, or before there was one.
+    pub(super) fn told(&self) -> Position {
+        self.mailbox.told()
+    }
+}
+
+/// Tells through outlets what waits for them. Nobody waits for it; what comes meanwhile waits for the next turn, or goes
+/// with this one.
+fn tell(outlets: Vec<Arc<Mailbox>>) {
+    let tell_all = |outlets: Vec<Arc<Mailbox>>| {
+        for mailbox in outlets {
+            mailbox.tell();
+        }
+    };
+    if outlets.len() <= SHARE {
+        return tell_all(outlets);
+    }
+    for share in outlets.chunks(SHARE).map(<[_]>::to_vec) {
+        #[allow(clippy::disallowed_methods, reason = "it lasts for a few writes that do not wait")]
+        tokio::spawn(async move { tell_all(share) });
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.mailbox.close();
         self.hub.lock().leave(self.id);
     }
 }
 
 impl Registry {
-    fn enter(&mut self, donor: Option<DonorId>) -> (ListenerId, Receiver<Arc<Delivery>>) {
-        let (sender, queue) = mpsc::channel(QUEUE);
+    fn enter(&mut self, donor: Option<DonorId>) -> (ListenerId, Arc<Mailbox>) {
+        let mailbox = Arc::<Mailbox>::default();
         let id = self.next_id;
         self.next_id += 1;
-        if !self.stopping {
-            self.listeners.insert(id, Entry { queue: sender, donor, rooms: BTreeSet::new() });
+        if self.stopping {
+            mailbox.close();
+        } else {
+            self.listeners.insert(id, Entry { mailbox: Arc::clone(&mailbox), donor, rooms: BTreeSet::new() });
         }
-        (id, queue)
+        (id, mailbox)
     }
 
     fn enter_room(&mut self, id: ListenerId, query: QueryId) {
@@ -234,7 +310,7 @@ impl Registry {
             return Vec::new();
         }
         let telling = Telling::Fact(Arc::new(Fact::new(fact.clone())));
-        let delivery = |frame| Delivery { position: fact.position, text: text_of(&frame), telling: telling.clone() };
+        let delivery = |frame| Delivery::new(fact.position, text_of(&frame), telling.clone());
         let is_heard = |room: &Room| match room {
             Room::Staff | Room::Member(_) => !self.staff.is_empty(),
             Room::Query(query) => self.rooms.contains_key(query),
@@ -243,52 +319,50 @@ impl Registry {
         heard.map(|(room, frame)| (room, Arc::new(delivery(frame)))).collect()
     }
 
-    fn pass(&mut self, position: Position, deliveries: Vec<(Room, Arc<Delivery>)>) {
-        let mut slow = Vec::new();
-        let mut handed = 0;
+    /// Puts deliveries where they belong. Answers whose outlets are to be told, once nobody holds the registry.
+    fn pass(&mut self, position: Position, deliveries: Vec<(Room, Arc<Delivery>)>) -> Vec<Arc<Mailbox>> {
+        let mut handed = Handed::default();
         for (room, delivery) in deliveries {
-            handed += match room {
-                Room::Staff => self.hand(self.staff.keys(), &delivery, &mut slow),
+            match room {
+                Room::Staff => self.hand(self.staff.keys(), &delivery, &mut handed),
                 Room::Member(meant) => {
                     // Few listen, and fewer chat: no index is worth its upkeep.
                     let own = self.staff.iter().filter(|(_, member)| **member == meant).map(|(id, _)| id);
-                    self.hand(own, &delivery, &mut slow)
+                    self.hand(own, &delivery, &mut handed);
                 }
-                Room::Query(query) => self.hand(self.rooms.get(&query).into_iter().flatten(), &delivery, &mut slow),
-            };
+                Room::Query(query) => self.hand(self.rooms.get(&query).into_iter().flatten(), &delivery, &mut handed),
+            }
         }
-        counter!("feed_frames_total").increment(handed);
-        counter!("feed_slow_consumers_total", "at" => "hub").increment(slow.len() as u64);
-        for id in slow {
+        counter!("feed_frames_total").increment(handed.count);
+        counter!("feed_slow_consumers_total", "at" => "hub").increment(handed.slow.len() as u64);
+        for id in handed.slow {
             self.leave(id);
         }
         self.passed = self.passed.max(position);
         #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay far below 2^53")]
         gauge!("feed_position").set(self.passed.0 as f64);
+        handed.outlets
     }
 
-    /// Hands a delivery to listeners; answers how many have it, and notes those whose queue is full.
-    fn hand<'a>(
-        &self,
-        hearers: impl Iterator<Item = &'a ListenerId>,
-        delivery: &Arc<Delivery>,
-        slow: &mut Vec<ListenerId>,
-    ) -> u64 {
-        let mut handed = 0;
+    fn hand<'a>(&self, hearers: impl Iterator<Item = &'a ListenerId>, delivery: &Arc<Delivery>, handed: &mut Handed) {
         for id in hearers {
             let Some(entry) = self.listeners.get(id) else { continue };
-            match entry.queue.try_send(Arc::clone(delivery)) {
-                Ok(()) => handed += 1,
-                // A closed queue belongs to a listener that is being dropped and leaves by itself.
-                Err(mpsc::error::TrySendError::Closed(_)) => {}
-                Err(mpsc::error::TrySendError::Full(_)) => slow.push(*id),
+            match entry.mailbox.put(delivery) {
+                Put::Waits => handed.count += 1,
+                Put::ForOutlet => {
+                    handed.count += 1;
+                    handed.outlets.push(Arc::clone(&entry.mailbox));
+                }
+                Put::Full => handed.slow.push(*id),
+                // What is closed belongs to a listener that is being dropped and leaves by itself.
+                Put::Known | Put::Closed => {}
             }
         }
-        handed
     }
 
     fn leave(&mut self, id: ListenerId) {
         let Some(entry) = self.listeners.remove(&id) else { return };
+        entry.mailbox.close();
         self.staff.remove(&id);
         for query in entry.rooms {
             if let Some(hearers) = self.rooms.get_mut(&query) {

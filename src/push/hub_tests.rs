@@ -111,6 +111,37 @@ async fn who_does_not_keep_up_hears_what_waits_and_is_let_go() {
     assert_eq!(heard(&mut quick), [last + 1]);
 }
 
+/// Notes what it is told, as some listener.
+struct Noted(usize, tokio::sync::mpsc::UnboundedSender<(usize, i64)>);
+
+impl Outlet for Noted {
+    fn offer(&self, deliveries: &[Arc<Delivery>]) -> bool {
+        deliveries.iter().all(|delivery| self.1.send((self.0, delivery.position.0)).is_ok())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_are_told_at_once_and_each_in_order() {
+    let hub = hub();
+    let (noted, mut notes) = tokio::sync::mpsc::unbounded_channel();
+    let listeners: Vec<_> = (0..3 * SHARE).map(|_| hub.join_staff(ada().id)).collect();
+    for (number, (listener, joined)) in listeners.iter().enumerate() {
+        let outlet: Arc<dyn Outlet> = Arc::new(Noted(number, noted.clone()));
+        listener.attach(&outlet, joined.passed);
+    }
+    for position in 11..=20 {
+        hub.deliver(&fact(position, FIRST, opened()));
+    }
+    let mut told = vec![Vec::new(); listeners.len()];
+    for _ in 0..10 * listeners.len() {
+        let (listener, position) = notes.recv().await.expect("everybody is told everything");
+        told[listener].push(position);
+    }
+    let all: Vec<i64> = (11..=20).collect();
+    assert!(told.iter().all(|positions| *positions == all));
+    assert!(listeners.iter().all(|(listener, _)| listener.told() == Position(20)));
+}
+
 #[tokio::test]
 async fn a_stopping_node_lets_everybody_go_and_nobody_in() {
     let hub = hub();

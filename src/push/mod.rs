@@ -9,7 +9,9 @@ mod error;
 pub mod fact;
 pub mod feed;
 pub mod frames;
+mod handshake;
 pub mod hub;
+mod mailbox;
 pub mod notice;
 mod page;
 mod seats;
@@ -17,6 +19,7 @@ mod socketio;
 mod sse;
 mod ticket;
 mod walker;
+mod wire;
 mod ws;
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What the feed says about itself, as opposed to what happened at the desk.
 
 use aggregates::recorded::Position;
-use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aggregates::recorded::{Partition, Position};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -16,6 +17,9 @@ use crate::tail::Tail;
 
 /// How many facts are taken at a time.
 const BATCH: usize = 256;
+
+/// After how many facts those who tell them get a turn, however many more are there.
+const BREATH: i64 = 32;
 
 /// After how long it is worth a warning that the read models are behind.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,6 +55,9 @@ impl Walker {
                 match readable(position, opened) {
                     Some(fact) => self.hub.deliver(&fact),
                     None => self.hub.skip(position, stored.query),
+                }
+                if position.0 % BREATH == 0 {
+                    yield_now().await;
                 }
             }
         }

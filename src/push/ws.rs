@@ -1,24 +1,30 @@
 //! The feed over a WebSocket: one greeting, then JSON frames.
+//!
+//! While nothing else is said, frames that happen go past the conversation, straight to its socket: see [`super::wire`].
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use aggregates::recorded::Position;
 use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use futures_util::{SinkExt, poll};
+use futures_util::{SinkExt, StreamExt, poll};
 use metrics::gauge;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, Interval, interval_at, timeout};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message, Utf8Bytes};
+use tracing::debug;
 
 use super::error::{ErrorBody, PushError};
 use super::feed::{Audience, Cursor, End, Line, Subscription};
+use super::handshake::{Handshake, Socket};
 use super::notice::Notice;
 use super::seats::Seat;
+use super::wire::Aside;
 use super::{Caller, Push};
 use crate::accounts::TokenError;
 
@@ -97,25 +103,31 @@ enum Goodbye {
 pub(super) async fn ws(
     State(push): State<Push>,
     caller: Caller,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    handshake: Result<Handshake, PushError>,
 ) -> Result<Response, PushError> {
-    let upgrade = upgrade.map_err(|_| PushError::Invalid("this route speaks WebSocket"))?;
+    let handshake = handshake?;
     let seat = push.seats.at_address(caller.address)?;
-    let tracker = push.tracker.clone();
-    Ok(upgrade
+    let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(16 * 1024)
-        .max_message_size(READ_BYTES)
-        .max_frame_size(READ_BYTES)
-        .on_upgrade(move |socket| tracker.track_future(converse(push, seat, socket))))
+        .max_message_size(Some(READ_BYTES))
+        .max_frame_size(Some(READ_BYTES));
+    let (response, upgraded) = handshake.accept(config);
+    push.tracker.clone().spawn(async move {
+        match upgraded.await {
+            Ok((socket, aside)) => converse(push, seat, socket, aside).await,
+            Err(error) => debug!(%error, "A client did not wait for its WebSocket"),
+        }
+    });
+    Ok(response)
 }
 
-async fn converse(push: Push, mut seat: Seat, mut socket: WebSocket) {
+async fn converse(push: Push, mut seat: Seat, mut socket: Socket, aside: Arc<Aside>) {
     let open = gauge!("feed_connections", "mouth" => "ws");
     open.increment(1);
     // Boxed, as is the farewell: a conversation lasts for hours between the two.
     let goodbye = match Box::pin(greet(&push, &mut seat, &mut socket)).await {
-        Ok(subscription) => tell(subscription, &mut socket).await,
+        Ok(subscription) => tell(subscription, &mut socket, aside).await,
         Err(goodbye) => goodbye,
     };
     Box::pin(close(socket, &goodbye)).await;
@@ -123,7 +135,7 @@ async fn converse(push: Push, mut seat: Seat, mut socket: WebSocket) {
 }
 
 /// Hears the greeting and answers it.
-async fn greet(push: &Push, seat: &mut Seat, socket: &mut WebSocket) -> Result<Subscription, Goodbye> {
+async fn greet(push: &Push, seat: &mut Seat, socket: &mut Socket) -> Result<Subscription, Goodbye> {
     let stopping = push.stop.cancelled();
     let (token, from) = tokio::select! {
         () = stopping => return Err(Goodbye::Feed(End::Stopping(push.feed.hub.passed()))),
@@ -144,9 +156,9 @@ async fn greet(push: &Push, seat: &mut Seat, socket: &mut WebSocket) -> Result<S
     push.feed.open(audience, Some(token), from).await.map_err(Goodbye::Feed)
 }
 
-async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Cursor>), Goodbye> {
+async fn greeting(socket: &mut Socket) -> Result<(String, Option<Cursor>), Goodbye> {
     loop {
-        match socket.recv().await {
+        match socket.next().await {
             Some(Ok(message)) if is_too_long(&message) => return Err(Goodbye::TooLong),
             Some(Ok(Message::Text(text))) => {
                 return match serde_json::from_str(&text) {
@@ -157,7 +169,7 @@ async fn greeting(socket: &mut WebSocket) -> Result<(String, Option<Cursor>), Go
                 };
             }
             Some(Ok(Message::Binary(_))) => return Err(Goodbye::NotAGreeting),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Goodbye::Gone),
         }
     }
@@ -172,12 +184,13 @@ fn is_too_long(message: &Message) -> bool {
     match message {
         Message::Text(text) => text.len() > MESSAGE_BYTES,
         Message::Binary(bytes) => bytes.len() > MESSAGE_BYTES,
-        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => false,
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => false,
     }
 }
 
 /// Sends the feed until it or the client ends.
-async fn tell(mut subscription: Subscription, socket: &mut WebSocket) -> Goodbye {
+async fn tell(mut subscription: Subscription, socket: &mut Socket, aside: Arc<Aside>) -> Goodbye {
+    subscription.tell_through(Arc::clone(&aside) as _);
     let mut pulse = Pulse { ping: interval_at(Instant::now() + PING, PING), is_awaited: false };
     loop {
         let line = {
@@ -186,8 +199,9 @@ async fn tell(mut subscription: Subscription, socket: &mut WebSocket) -> Goodbye
             loop {
                 let heard = tokio::select! {
                     line = &mut next => break line,
-                    message = socket.recv() => answer(socket, message, &mut pulse).await,
+                    message = socket.next() => answer(socket, message, &mut pulse).await,
                     _ = pulse.ping.tick() => pulse.beat(socket).await,
+                    () = aside.clogged() => flush(socket).await,
                 };
                 if let Err(goodbye) = heard {
                     return goodbye;
@@ -211,7 +225,7 @@ struct Pulse {
 }
 
 impl Pulse {
-    async fn beat(&mut self, socket: &mut WebSocket) -> Result<(), Goodbye> {
+    async fn beat(&mut self, socket: &mut Socket) -> Result<(), Goodbye> {
         if self.is_awaited {
             return Err(Goodbye::NoPong);
         }
@@ -221,8 +235,8 @@ impl Pulse {
 }
 
 async fn answer(
-    socket: &mut WebSocket,
-    message: Option<Result<Message, axum::Error>>,
+    socket: &mut Socket,
+    message: Option<Result<Message, SocketError>>,
     pulse: &mut Pulse,
 ) -> Result<(), Goodbye> {
     let error = |code, message| Notice::Error { code, message };
@@ -239,14 +253,14 @@ async fn answer(
             pulse.is_awaited = false;
             return Ok(());
         }
-        Some(Ok(Message::Ping(_))) => return Ok(()),
+        Some(Ok(Message::Ping(_) | Message::Frame(_))) => return Ok(()),
         Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Goodbye::Gone),
     };
     send(socket, Message::Text(reply.text())).await
 }
 
 /// Sends a line, and those that wait behind it in the same write.
-async fn send_burst(socket: &mut WebSocket, line: Line, subscription: &mut Subscription) -> Result<(), Goodbye> {
+async fn send_burst(socket: &mut Socket, line: Line, subscription: &mut Subscription) -> Result<(), Goodbye> {
     let burst = async {
         socket.feed(Message::Text(line.text)).await?;
         for _ in 1..BURST {
@@ -267,7 +281,15 @@ async fn send_burst(socket: &mut WebSocket, line: Line, subscription: &mut Subsc
     }
 }
 
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Goodbye> {
+/// Sends what is left of something.
+async fn flush(socket: &mut Socket) -> Result<(), Goodbye> {
+    match timeout(WRITE, socket.flush()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Goodbye::Gone),
+    }
+}
+
+async fn send(socket: &mut Socket, message: Message) -> Result<(), Goodbye> {
     match timeout(WRITE, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Goodbye::Gone),
@@ -275,12 +297,12 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Goodbye> {
 }
 
 /// Says why, and waits a moment for the answer: a socket closed with unread input would lose the reason on its way.
-async fn close(mut socket: WebSocket, goodbye: &Goodbye) {
+async fn close(mut socket: Socket, goodbye: &Goodbye) {
     let Some((code, reason)) = goodbye.close() else { return };
-    let farewell = Message::Close(Some(CloseFrame { code, reason }));
+    let farewell = Message::Close(Some(CloseFrame { code: code.into(), reason }));
     if send(&mut socket, farewell).await.is_ok() {
         // Whether the answer comes or not, the socket is dropped now.
-        let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = socket.next().await {} }).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A node that serves nothing but the feed, and clients of it. Facts go straight into the log.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aggregates::donor_query::DonorQueryEvent;
@@ -13,6 +14,7 @@ use aggregates::vocabulary::MessageType;
 use futures_util::{SinkExt, StreamExt};
 use projections::queries::{self, QueryRow};
 use proof_concierge::accounts::{self, Accounts};
+use proof_concierge::app::serve::{Bounds, run};
 use proof_concierge::config::{Config, DonorAccess};
 use proof_concierge::database::{self, Purpose};
 use proof_concierge::log::{Append, Log, StreamAppend};
@@ -191,8 +193,8 @@ impl Desk {
 async fn serve(push: Push) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = push::router(push).into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+    let bounds = Bounds { head_patience: LIMIT, last_call: Duration::ZERO, connections: 0, connections_per_address: 0 };
+    tokio::spawn(run(Arc::new(listener), push::router(push), bounds, CancellationToken::new()));
     address
 }
 
