@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::{ConnectOptions, ServerAddr, jetstream};
@@ -17,9 +18,8 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use sqlx::{Connection, Executor, PgConnection};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::Effort;
 use crate::client::Client;
@@ -32,6 +32,8 @@ use crate::requests::LIST;
 pub(crate) const BARE: &str = "--serve-bare";
 /// What a message's frame measures with its WebSocket header.
 pub(crate) const FRAME_BYTES: usize = 400;
+/// How many plain sockets one task writes to.
+const SHARE: usize = 64;
 /// What a fact measures in NATS.
 const FACT_BYTES: usize = 900;
 /// How many connections pgbench makes in a second on a machine that is busy. Those seconds are part of its time, but not of
@@ -195,26 +197,33 @@ async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
+/// Tells all sockets from as many tasks as the machine can use, each socket as soon as it is its turn.
 async fn serve_sockets(listener: TcpListener) {
-    let said = watch::Sender::new(());
+    let hearing = Arc::<Mutex<Vec<Arc<TcpStream>>>>::default();
     while let Ok((socket, _)) = listener.accept().await {
         socket.set_nodelay(true).unwrap();
         // A socket that ends is as good as any.
-        tokio::spawn(serve_socket(socket, said.clone()));
+        tokio::spawn(serve_socket(socket, Arc::clone(&hearing)));
     }
 }
 
-async fn serve_socket(mut socket: TcpStream, said: watch::Sender<()>) -> std::io::Result<()> {
+async fn serve_socket(mut socket: TcpStream, hearing: Arc<Mutex<Vec<Arc<TcpStream>>>>) -> std::io::Result<()> {
     if socket.read_u8().await? == b's' {
+        let all = std::mem::take(&mut *hearing.lock().unwrap());
         loop {
             socket.read_u8().await?;
-            said.send_replace(());
+            for share in all.chunks(SHARE) {
+                let share = share.to_vec();
+                tokio::spawn(async move {
+                    for one in share {
+                        drop(one.try_write(&FILL[..FRAME_BYTES]));
+                    }
+                });
+            }
         }
     }
-    let mut heard = said.subscribe();
-    socket.write_u8(b'l').await?;
-    while heard.changed().await.is_ok() {
-        socket.write_all(&FILL[..FRAME_BYTES]).await?;
-    }
-    Ok(())
+    let socket = Arc::new(socket);
+    hearing.lock().unwrap().push(Arc::clone(&socket));
+    socket.writable().await?;
+    socket.try_write(b"l").map(drop)
 }

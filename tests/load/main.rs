@@ -12,7 +12,8 @@
 //! - `--quick`: a short run that shows that everything works
 //!
 //! Figures are only comparable within one run: the machine's own limits are measured beside them. The generator is one
-//! thread of a process of its own, and says what it took of the processors beside what the others took.
+//! thread of a process of its own, and a second where it listens to the feed; it says what it took of the processors beside
+//! what the others took.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark is a test: it reads clocks and panics")]
 #![allow(clippy::cast_precision_loss, reason = "figures are rounded for people")]
@@ -20,6 +21,7 @@
 mod append;
 mod client;
 mod desk;
+mod ears;
 mod facts;
 mod feed;
 mod growth;

@@ -62,6 +62,12 @@ impl Socket {
         self.write(TEXT, text.as_bytes()).await
     }
 
+    /// The socket itself, between two frames.
+    pub(crate) fn into_std(self) -> io::Result<std::net::TcpStream> {
+        assert_eq!(self.used, self.buffer.len(), "something came after the last frame");
+        self.stream.into_std()
+    }
+
     /// The next text. Pings are answered on the way.
     pub(crate) async fn hear(&mut self) -> io::Result<&str> {
         loop {
@@ -116,7 +122,7 @@ impl Socket {
 }
 
 /// Where the payload of a server's frame begins, and its length, once the header is there.
-fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     match bytes.get(1)? {
         &SHORT => Some((4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)))),
         &LONG => Some((10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?)),
