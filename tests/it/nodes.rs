@@ -21,6 +21,14 @@ fn node_on(database: &TestDatabase) -> Dispatcher {
     Dispatcher::new(node::log(database))
 }
 
+/// One node on which a query was opened, and another on which Ben accepted it.
+async fn two_nodes(database: &TestDatabase) -> (Dispatcher, Dispatcher) {
+    let (one, other) = (node_on(database), node_on(database));
+    one.query(QUERY, DonorQueryCommand::OpenQuery(opening()), &context()).await.unwrap();
+    other.query(QUERY, accept(ben()), &context()).await.unwrap();
+    (one, other)
+}
+
 fn accept(by: Staff) -> DonorQueryCommand {
     DonorQueryCommand::AcceptQuery { by, notice: MessageId::new(7), at: NOON }
 }
@@ -36,9 +44,7 @@ fn resolve(by: Staff) -> DonorQueryCommand {
 #[tokio::test]
 async fn a_refusal_is_never_decided_on_what_another_node_changed() {
     let database = database().await;
-    let (one, other) = (node_on(&database), node_on(&database));
-    one.query(QUERY, DonorQueryCommand::OpenQuery(opening()), &context()).await.unwrap();
-    other.query(QUERY, accept(ben()), &context()).await.unwrap();
+    let (one, other) = two_nodes(&database).await;
     one.query(QUERY, transfer(ben(), &cleo()), &context()).await.unwrap();
     // The other node remembers that Ben holds it; it is Cleo's to accept.
     let accepted = other.query(QUERY, accept(cleo()), &context()).await.unwrap();
@@ -48,9 +54,7 @@ async fn a_refusal_is_never_decided_on_what_another_node_changed() {
 #[tokio::test]
 async fn who_may_act_is_never_told_from_what_another_node_changed() {
     let database = database().await;
-    let (one, other) = (node_on(&database), node_on(&database));
-    one.query(QUERY, DonorQueryCommand::OpenQuery(opening()), &context()).await.unwrap();
-    other.query(QUERY, accept(ben()), &context()).await.unwrap();
+    let (one, other) = two_nodes(&database).await;
     one.query(QUERY, transfer(ben(), &cleo()), &context()).await.unwrap();
     one.query(QUERY, accept(cleo()), &context()).await.unwrap();
     let (current, version) = other.current(QUERY).await.unwrap();
@@ -61,9 +65,7 @@ async fn who_may_act_is_never_told_from_what_another_node_changed() {
 #[tokio::test]
 async fn nothing_to_do_is_never_decided_on_what_another_node_changed() {
     let database = database().await;
-    let (one, other) = (node_on(&database), node_on(&database));
-    one.query(QUERY, DonorQueryCommand::OpenQuery(opening()), &context()).await.unwrap();
-    other.query(QUERY, accept(ben()), &context()).await.unwrap();
+    let (one, other) = two_nodes(&database).await;
     other.query(QUERY, resolve(ben()), &context()).await.unwrap();
     one.query(QUERY, DonorQueryCommand::MarkInProgress { by: ada(), at: NOON }, &context()).await.unwrap();
     let resolved = other.query(QUERY, resolve(ben()), &context()).await.unwrap();
